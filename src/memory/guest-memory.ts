@@ -1,0 +1,118 @@
+/**
+ * Guest physical memory as the devices, the boot loaders and the MMU's page
+ * walk see it: little-endian, bounds-checked access by physical address.
+ *
+ * The bytes are a window of the machine's one `WebAssembly.Memory`; the CPU's
+ * generated code reads the same bytes directly. Whoever writes here behind
+ * the CPU's back (devices doing DMA, loaders) must tell the CPU that code may
+ * have changed: that is what `onWrite` is for.
+ *
+ * @journey P:100 Guest memory
+ */
+
+/** Thrown when embedder code, never the guest, addresses outside RAM. */
+export class GuestMemoryRangeError extends RangeError {
+	constructor(address: number, lengthBytes: number, sizeBytes: number) {
+		super(
+			`guest physical range 0x${address.toString(16)}+${lengthBytes} is outside the 0x${sizeBytes.toString(16)} bytes of guest memory`,
+		);
+		this.name = "GuestMemoryRangeError";
+	}
+}
+
+/** Called after [address, address+lengthBytes) was written from outside the CPU. */
+export type WriteListener = (address: number, lengthBytes: number) => void;
+
+/** RAM starting at physical address 0; addresses are unsigned `number`s. */
+export class GuestMemory {
+	/** All of RAM; index = physical address. Writes through it skip `onWrite`. */
+	readonly bytes: Uint8Array;
+	readonly sizeBytes: number;
+	/** Set by the CPU so that writes by devices invalidate translated code. */
+	onWrite: WriteListener = () => {};
+	readonly #view: DataView;
+
+	/** `base`: where RAM starts inside `buffer`. */
+	constructor(buffer: ArrayBufferLike, base: number, sizeBytes: number) {
+		this.bytes = new Uint8Array(buffer, base, sizeBytes);
+		this.#view = new DataView(buffer, base, sizeBytes);
+		this.sizeBytes = sizeBytes;
+	}
+
+	/** Whether the whole range lies in RAM: devices ask before trusting a guest address. */
+	contains(address: number, lengthBytes: number): boolean {
+		return (
+			address >= 0 &&
+			lengthBytes >= 0 &&
+			address + lengthBytes <= this.sizeBytes
+		);
+	}
+
+	readU8(address: number): number {
+		this.#check(address, 1);
+		return this.#view.getUint8(address);
+	}
+
+	readU16(address: number): number {
+		this.#check(address, 2);
+		return this.#view.getUint16(address, true);
+	}
+
+	readU32(address: number): number {
+		this.#check(address, 4);
+		return this.#view.getUint32(address, true);
+	}
+
+	readU64(address: number): bigint {
+		this.#check(address, 8);
+		return this.#view.getBigUint64(address, true);
+	}
+
+	writeU8(address: number, value: number): void {
+		this.#check(address, 1);
+		this.#view.setUint8(address, value);
+		this.onWrite(address, 1);
+	}
+
+	writeU16(address: number, value: number): void {
+		this.#check(address, 2);
+		this.#view.setUint16(address, value, true);
+		this.onWrite(address, 2);
+	}
+
+	writeU32(address: number, value: number): void {
+		this.#check(address, 4);
+		this.#view.setUint32(address, value, true);
+		this.onWrite(address, 4);
+	}
+
+	writeU64(address: number, value: bigint): void {
+		this.#check(address, 8);
+		this.#view.setBigUint64(address, value, true);
+		this.onWrite(address, 8);
+	}
+
+	/** A copy of the range. */
+	read(address: number, lengthBytes: number): Uint8Array {
+		this.#check(address, lengthBytes);
+		return this.bytes.slice(address, address + lengthBytes);
+	}
+
+	write(address: number, source: Uint8Array): void {
+		this.#check(address, source.length);
+		this.bytes.set(source, address);
+		this.onWrite(address, source.length);
+	}
+
+	fill(address: number, value: number, lengthBytes: number): void {
+		this.#check(address, lengthBytes);
+		this.bytes.fill(value, address, address + lengthBytes);
+		this.onWrite(address, lengthBytes);
+	}
+
+	#check(address: number, lengthBytes: number): void {
+		if (!this.contains(address, lengthBytes)) {
+			throw new GuestMemoryRangeError(address, lengthBytes, this.sizeBytes);
+		}
+	}
+}
