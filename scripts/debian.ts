@@ -1,0 +1,293 @@
+/**
+ * Fetches the unmodified Debian kernels, busybox and installer that the boot
+ * tests and benchmarks run, by way of the machine's own apt, and keeps them in
+ * a cache (`.cache/debian`, or `$LGUEST_CACHE`). Tests and benchmarks rely on
+ * `debianAsset`; people run `npm run debian`. A machine without apt gets a
+ * sentence that says what is skipped and why; with `CI` set nothing may be
+ * skipped, so the same situation is an error.
+ */
+
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Apt, extractMembers, hasApt, type PackageName } from "./debian/apt.ts";
+import { withLock } from "./debian/lock.ts";
+
+interface AssetSource {
+	/** The package, or the metapackage whose first dependency it is. */
+	readonly package: string;
+	readonly meta?: boolean;
+	readonly architecture: "i386" | "amd64" | "all";
+	/** What to unpack; one package's assets are unpacked together. */
+	readonly member: string;
+	readonly about: string;
+}
+
+const INSTALLER_IMAGES =
+	"./usr/lib/debian-installer/images/12/i386/text/debian-installer/i386";
+
+const SOURCES = {
+	"kernel-686": {
+		package: "linux-image-686",
+		meta: true,
+		architecture: "i386",
+		member: "./boot/vmlinuz-*",
+		about: "Debian's i386 kernel, two-level paging",
+	},
+	"system-map-686": {
+		package: "linux-image-686",
+		meta: true,
+		architecture: "i386",
+		member: "./boot/System.map-*",
+		about: "its symbols",
+	},
+	"config-686": {
+		package: "linux-image-686",
+		meta: true,
+		architecture: "i386",
+		member: "./boot/config-*",
+		about: "its configuration",
+	},
+	"kernel-686-pae": {
+		package: "linux-image-686-pae",
+		meta: true,
+		architecture: "i386",
+		member: "./boot/vmlinuz-*",
+		about: "Debian's i386 kernel, PAE paging",
+	},
+	"system-map-686-pae": {
+		package: "linux-image-686-pae",
+		meta: true,
+		architecture: "i386",
+		member: "./boot/System.map-*",
+		about: "its symbols",
+	},
+	"kernel-amd64": {
+		package: "linux-image-amd64",
+		meta: true,
+		architecture: "amd64",
+		member: "./boot/vmlinuz-*",
+		about: "Debian's amd64 kernel",
+	},
+	"busybox-i386": {
+		package: "busybox-static",
+		architecture: "i386",
+		member: "./bin/busybox",
+		about: "static i386 busybox: the test userland",
+	},
+	"installer-kernel-i386": {
+		package: "debian-installer-12-netboot-i386",
+		architecture: "all",
+		member: `${INSTALLER_IMAGES}/linux`,
+		about: "the netboot installer's kernel",
+	},
+	"installer-initrd-i386": {
+		package: "debian-installer-12-netboot-i386",
+		architecture: "all",
+		member: `${INSTALLER_IMAGES}/initrd.gz`,
+		about: "the netboot installer's initrd",
+	},
+} as const satisfies Record<string, AssetSource>;
+
+/** A file that `debianAsset` can deliver. */
+export type DebianAsset = keyof typeof SOURCES;
+
+/** Every asset's name, in the order they are fetched. */
+export const DEBIAN_ASSETS = Object.keys(SOURCES) as DebianAsset[];
+
+/** Build tools and comparison engines that tests and benchmarks call. */
+const TOOLS: Readonly<Record<string, string>> = {
+	gcc: "/usr/bin/gcc",
+	"gcc-multilib": "/usr/lib/gcc/x86_64-linux-gnu/*/32/libgcc.a",
+	binutils: "/usr/bin/objdump",
+	"acpica-tools": "/usr/bin/iasl",
+	"qemu-system-x86": "/usr/bin/qemu-system-i386",
+};
+
+const run = promisify(execFile);
+const PROJECT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+
+/** Where packages and their unpacked files are kept. */
+export const CACHE = resolve(
+	process.env.LGUEST_CACHE ?? join(PROJECT, ".cache/debian"),
+);
+
+function say(line: string): void {
+	process.stderr.write(`debian: ${line}\n`);
+}
+
+/**
+ * The asset's path, fetching it on first use. `undefined` (with the reason on
+ * stderr) where this machine cannot provide it; under `CI` that is an error,
+ * because there a skipped test would pass for a green one.
+ */
+export async function debianAsset(
+	name: DebianAsset,
+): Promise<string | undefined> {
+	const ready = await cachedAsset(name);
+	if (ready !== undefined) return ready;
+	try {
+		if (!(await hasApt())) {
+			throw new Error("this system has no apt-get, apt-cache and dpkg-deb");
+		}
+		await mkdir(CACHE, { recursive: true });
+		return await withLock(join(CACHE, "lock"), () => fetchAsset(name));
+	} catch (error) {
+		const reason = error instanceof Error ? error.message : String(error);
+		if (process.env.CI) throw new Error(`${name} is unavailable: ${reason}`);
+		say(`skipping ${name}: ${reason.split("\n")[0]}`);
+		return undefined;
+	}
+}
+
+async function fetchAsset(name: DebianAsset): Promise<string> {
+	const meanwhile = await cachedAsset(name);
+	if (meanwhile !== undefined) return meanwhile;
+	const source: AssetSource = SOURCES[name];
+	const apt = new Apt(join(CACHE, "apt"), say);
+	const named: PackageName = {
+		name: source.package,
+		architecture: source.architecture,
+	};
+	const target = source.meta ? await apt.firstDependency(named) : named;
+	const deb = await apt.download(target, join(CACHE, "packages"));
+	await unpackAssets(source, deb);
+	const path = await cachedAsset(name);
+	if (path === undefined) {
+		throw new Error(`${basename(deb)} holds no ${source.member}`);
+	}
+	return path;
+}
+
+/** Unpacks every asset of the package at once: decompression is the cost. */
+async function unpackAssets(source: AssetSource, deb: string): Promise<void> {
+	const siblings = Object.values<AssetSource>(SOURCES).filter(
+		(other) => other.package === source.package,
+	);
+	say(`unpacking ${basename(deb)}`);
+	const into = packageDirectory(source);
+	await extractMembers(
+		deb,
+		siblings.map((other) => other.member),
+		into,
+	);
+	const mark = join(into, ".from");
+	await writeFile(`${mark}.new`, `${basename(deb)}\n`);
+	await rename(`${mark}.new`, mark);
+}
+
+function packageDirectory(source: AssetSource): string {
+	return join(CACHE, source.package);
+}
+
+/** Complete only when the `.from` mark, written last, is there. */
+async function cachedAsset(name: DebianAsset): Promise<string | undefined> {
+	const source: AssetSource = SOURCES[name];
+	const root = packageDirectory(source);
+	if (!existsSync(join(root, ".from"))) return undefined;
+	return await findMember(root, source.member);
+}
+
+async function findMember(
+	root: string,
+	member: string,
+): Promise<string | undefined> {
+	const directory = join(root, dirname(member));
+	const prefix = basename(member).replace(/\*$/, "");
+	const exact = !member.endsWith("*");
+	if (!existsSync(directory)) return undefined;
+	const file = (await readdir(directory)).find((candidate) =>
+		exact ? candidate === prefix : candidate.startsWith(prefix),
+	);
+	return file === undefined ? undefined : join(directory, file);
+}
+
+/** The package file an asset was unpacked from, for reports: name and version. */
+export async function debianAssetOrigin(
+	name: DebianAsset,
+): Promise<string | undefined> {
+	const mark = join(packageDirectory(SOURCES[name]), ".from");
+	if (!existsSync(mark)) return undefined;
+	return (await readFile(mark, "utf8")).trim();
+}
+
+/** Installs the missing tools with apt when we may; says what is missing else. */
+export async function installTools(): Promise<boolean> {
+	const missing: string[] = [];
+	for (const [name, file] of Object.entries(TOOLS)) {
+		if (!(await anyFile(file))) missing.push(name);
+	}
+	if (missing.length === 0) return true;
+	const command = `apt-get install -y ${missing.join(" ")}`;
+	if (!(await hasApt()) || process.getuid?.() !== 0) {
+		say(`missing tools; as root run: ${command}`);
+		if (process.env.CI) throw new Error(`missing tools: ${missing.join(" ")}`);
+		return false;
+	}
+	say(command);
+	await aptInstall(missing);
+	return true;
+}
+
+async function aptInstall(packages: readonly string[]): Promise<void> {
+	const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+	const install = [
+		...["-q", "-y", "-o", "DPkg::Lock::Timeout=120"],
+		...["install", "--no-install-recommends", ...packages],
+	];
+	try {
+		await run("apt-get", install, { env, maxBuffer: 1 << 26 });
+	} catch {
+		await run("apt-get", ["-q", "update"], { env }).catch(() => {
+			say("apt-get update was incomplete; going on with the lists we have");
+		});
+		await run("apt-get", install, { env, maxBuffer: 1 << 26 });
+	}
+}
+
+/** Whether a path exists, where one `*` may stand for one directory. */
+async function anyFile(pattern: string): Promise<boolean> {
+	const [before, after] = pattern.split("*");
+	if (before === undefined || after === undefined) return existsSync(pattern);
+	if (!existsSync(before)) return false;
+	const names = await readdir(before);
+	return names.some((name) => existsSync(`${before}${name}${after}`));
+}
+
+const USAGE = `usage: npm run debian -- [--list] [--tools] [ASSET...]
+Fetches the Debian files that tests and benchmarks use. Without arguments: all
+of them, and the tools. --tools alone installs the tools only.
+`;
+
+async function main(args: readonly string[]): Promise<number> {
+	const names = args.filter((arg) => !arg.startsWith("--"));
+	const unknown = names.find((n) => !(DEBIAN_ASSETS as string[]).includes(n));
+	if (unknown !== undefined || args.includes("--help")) {
+		if (unknown !== undefined) say(`unknown asset "${unknown}"`);
+		process.stderr.write(USAGE);
+		return unknown === undefined ? 0 : 2;
+	}
+	if (args.includes("--list")) {
+		for (const name of DEBIAN_ASSETS) {
+			process.stdout.write(`${name.padEnd(24)}${SOURCES[name].about}\n`);
+		}
+		return 0;
+	}
+	const tools = args.length === 0 || args.includes("--tools");
+	const ready = tools ? await installTools() : true;
+	const assets = args.length === 0 ? DEBIAN_ASSETS : (names as DebianAsset[]);
+	let complete = ready;
+	for (const name of assets) {
+		const path = await debianAsset(name);
+		if (path === undefined) complete = false;
+		else process.stdout.write(`${name}\t${relative(process.cwd(), path)}\n`);
+	}
+	return complete ? 0 : 1;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+	process.exitCode = await main(process.argv.slice(2));
+}
