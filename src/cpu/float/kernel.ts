@@ -1,0 +1,22 @@
+/**
+ * What a kernel is: a piece of pure computation too long to stand inline in
+ * every instruction (80-bit addition, a rounding), written once over the
+ * emitter's vocabulary and compiled once as a WebAssembly function that both
+ * engines call.
+ *
+ * A kernel returns at most one value; a second result goes through state
+ * (FLOAT_SCRATCH). It never faults and never touches guest memory.
+ *
+ * @journey E:600 Kernels
+ */
+
+import type { Emitter, KernelName, Value, ValueType } from "../semantics/emitter.ts";
+
+export interface Kernel {
+	readonly name: KernelName;
+	readonly params: readonly ValueType[];
+	readonly result?: ValueType;
+	/** Emits the body; the value returned is the function's result. */
+	// biome-ignore lint/suspicious/noConfusingVoidType: a kernel without result returns nothing
+	build(e: Emitter, ...args: readonly Value[]): Value | void;
+}
