@@ -1,0 +1,39 @@
+/**
+ * The few error classes an embedder can test for. Each stands for one kind of
+ * fault: ours to report in the user's words (`LguestError`), the user's to
+ * correct (`UsageError`), the Guest's own end (`GuestFailure`).
+ *
+ * A wrong Guest never throws through the run loop: the run loop *returns* why
+ * it stopped, and only the Launcher's face turns that into a `GuestFailure`.
+ *
+ * Relies on nothing; every folder may import it.
+ *
+ * @journey P:020 Three ways to be wrong
+ */
+
+/** Something the user can be told about in one sentence, without a stack trace. */
+export class LguestError extends Error {
+	/** What to do next, when we know it; a sentence of its own. */
+	readonly hint: string | undefined;
+	/** What a process that ends because of this error returns to its shell. */
+	readonly exitStatus: number = 1;
+
+	constructor(
+		message: string,
+		options: { hint?: string; cause?: unknown } = {},
+	) {
+		super(message, options.cause === undefined ? {} : { cause: options.cause });
+		this.name = new.target.name;
+		this.hint = options.hint;
+	}
+}
+
+/** A bad option, kernel or initrd: nothing ran, and changing the request helps. */
+export class UsageError extends LguestError {
+	override readonly exitStatus = 2;
+}
+
+/** The Guest died of its own doing: a triple fault, a killing hypercall. */
+export class GuestFailure extends LguestError {
+	override readonly exitStatus = 3;
+}

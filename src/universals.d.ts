@@ -1,0 +1,43 @@
+/**
+ * Every global, besides the language and WebAssembly, that the core may
+ * assume: present in Node, in browsers and in their workers. What is not
+ * written here the core cannot use; time and randomness are here only in so
+ * far as `machine/clock.ts` needs them, everybody else has them injected.
+ *
+ * Only the core includes this file: `@types/node` and the DOM library bring
+ * their own, fuller declarations.
+ */
+
+interface TextEncoder {
+	/** Always UTF-8. */
+	encode(input?: string): Uint8Array<ArrayBuffer>;
+}
+declare var TextEncoder: { prototype: TextEncoder; new (): TextEncoder };
+
+interface TextDecoder {
+	decode(
+		input?: ArrayBufferView | ArrayBuffer,
+		options?: { stream?: boolean },
+	): string;
+}
+declare var TextDecoder: {
+	prototype: TextDecoder;
+	new (
+		label?: string,
+		options?: { fatal?: boolean; ignoreBOM?: boolean },
+	): TextDecoder;
+};
+
+/** Monotonic milliseconds with a fraction; for `machine/clock.ts`. */
+declare var performance: { now(): number };
+
+/** An opaque handle: a number in browsers, an object in Node. */
+interface UniversalTimer {
+	readonly __universalTimer: never;
+}
+declare function setTimeout(
+	callback: () => void,
+	delayMs?: number,
+): UniversalTimer;
+declare function clearTimeout(timer: UniversalTimer | undefined): void;
+declare function queueMicrotask(callback: () => void): void;
