@@ -20,7 +20,7 @@ declare namespace WebAssembly {
 		| "i64"
 		| "v128";
 	// biome-ignore lint/suspicious/noExplicitAny: exports are untyped by nature
-	type ExportValue = Function | Global | Memory | Table | any;
+	type ExportValue = any;
 	type ImportValue = ExportValue | number;
 	type Exports = Record<string, ExportValue>;
 	type ModuleImports = Record<string, ImportValue>;
