@@ -1,0 +1,232 @@
+/**
+ * Who may import whom, as data, and the check that nobody else does.
+ *
+ * The rows are read top to bottom and the first whose `of` matches a file
+ * speaks for it; a source that no row speaks for is an error, so that a new
+ * folder must say where it stands. Every file may import its own folder (the
+ * row's `of`) and `errors.ts`. Tests are exempt: they may look anywhere.
+ */
+import { readFileSync } from "node:fs";
+import { dirname, join, posix } from "node:path";
+import { isMain, programSources, projectRoot } from "./sources.ts";
+
+/**
+ * One row: a folder (`cpu/mmu/`), a file (`cpu/index.ts`) or the files directly
+ * in a folder (`cpu/*`), under `src/`.
+ */
+export interface Layer {
+	readonly of: string;
+	/** What its files may import, in the same notation. */
+	readonly mayImport: readonly string[];
+	/** What they may `import type`, besides: names that vanish on build. */
+	readonly mayImportTypes?: readonly string[];
+	/** Packages and `node:` modules, as prefixes. The core has none. */
+	readonly mayImportPackages?: readonly string[];
+}
+
+const cpuVocabulary = ["cpu/*", "memory/"];
+
+/** The table of docs/architecture.md, "Layers". */
+export const layers: readonly Layer[] = [
+	{ of: "errors.ts", mayImport: [] },
+	{ of: "memory/", mayImport: [] },
+	{ of: "wasm/", mayImport: [] },
+	{
+		of: "cpu/index.ts",
+		mayImport: ["cpu/", "memory/", "wasm/", "chipset/bus.ts"],
+	},
+	{ of: "cpu/*", mayImport: [] },
+	{
+		of: "cpu/decode/",
+		mayImport: ["cpu/*"],
+		mayImportTypes: ["cpu/semantics/"],
+	},
+	{
+		of: "cpu/semantics/",
+		mayImport: ["cpu/*"],
+		mayImportTypes: ["cpu/decode/"],
+	},
+	{
+		of: "cpu/float/",
+		mayImport: ["cpu/*", "wasm/"],
+		mayImportTypes: ["cpu/semantics/"],
+	},
+	{
+		of: "cpu/mmu/",
+		mayImport: [
+			...cpuVocabulary,
+			"cpu/decode/",
+			"cpu/semantics/",
+			"cpu/float/",
+		],
+	},
+	{ of: "cpu/engine/", mayImport: ["cpu/", "wasm/", "memory/"] },
+	{
+		of: "virtio/devices/",
+		mayImport: ["virtio/*"],
+	},
+	{
+		of: "virtio/transports/",
+		mayImport: ["virtio/*", "memory/", "chipset/bus.ts", "lguest/abi.ts"],
+	},
+	{ of: "virtio/*", mayImport: ["memory/"] },
+	{ of: "chipset/", mayImport: ["memory/"] },
+	{ of: "boot/", mayImport: ["memory/", "chipset/bus.ts"] },
+	{ of: "lguest/abi.ts", mayImport: [] },
+	{
+		of: "lguest/host/",
+		mayImport: ["lguest/abi.ts", "memory/", "cpu/index.ts"],
+	},
+	{
+		of: "lguest/launcher/",
+		mayImport: [
+			"lguest/abi.ts",
+			"lguest/host/",
+			"machine/",
+			"boot/",
+			"virtio/",
+			"memory/",
+		],
+	},
+	{
+		of: "machine/",
+		mayImport: ["memory/", "cpu/index.ts", "virtio/", "chipset/", "boot/"],
+	},
+	{
+		of: "index.ts",
+		mayImport: [
+			"memory/",
+			"cpu/index.ts",
+			"virtio/",
+			"chipset/",
+			"boot/",
+			"machine/",
+			"lguest/",
+		],
+	},
+	{
+		of: "node/",
+		mayImport: ["index.ts", "virtio/backends.ts"],
+		mayImportPackages: ["node:"],
+	},
+	{ of: "browser/", mayImport: ["index.ts", "virtio/backends.ts"] },
+];
+
+/** One import as written: `from` is the specifier. */
+export interface Import {
+	readonly from: string;
+	readonly typeOnly: boolean;
+	readonly line: number;
+}
+
+const IMPORT_FORMS = [
+	/^(?:import|export)\s+(?<type>type\s)?[^;"']*?\bfrom\s*"(?<from>[^"]+)"/gm,
+	/^import\s*"(?<from>[^"]+)"/gm,
+	/\bimport\(\s*"(?<from>[^"]+)"/g,
+];
+
+/**
+ * The imports of a source text. Matching text is enough because the formatter
+ * starts each import on a line of its own and writes double quotes.
+ */
+export function importsOf(text: string): Import[] {
+	return IMPORT_FORMS.flatMap((form) =>
+		[...text.matchAll(form)].map((match) => ({
+			from: match.groups?.from ?? "",
+			typeOnly: match.groups?.type !== undefined,
+			line: text.slice(0, match.index).split("\n").length,
+		})),
+	);
+}
+
+function covers(pattern: string, path: string): boolean {
+	if (pattern.endsWith("/*"))
+		return dirname(path) === pattern.slice(0, -"/*".length);
+	return pattern.endsWith("/") ? path.startsWith(pattern) : path === pattern;
+}
+
+function mayImport(layer: Layer, target: string, typeOnly: boolean): boolean {
+	const allowed = [layer.of, "errors.ts", ...layer.mayImport];
+	if (typeOnly) allowed.push(...(layer.mayImportTypes ?? []));
+	return allowed.some((pattern) => covers(pattern, target));
+}
+
+function checkImport(path: string, layer: Layer, one: Import): string[] {
+	const where = `src/${path}:${one.line}`;
+	if (!one.from.startsWith(".")) {
+		const allowed = layer.mayImportPackages ?? [];
+		return allowed.some((prefix) => one.from.startsWith(prefix))
+			? []
+			: [`${where}: ${layer.of} may not import the package "${one.from}"`];
+	}
+	const target = posix.join(posix.dirname(path), one.from);
+	return mayImport(layer, target, one.typeOnly)
+		? []
+		: [`${where}: ${layer.of} may not import ${target}`];
+}
+
+/** Cycles among value imports, each once, as `a → b → a`. */
+export function findCycles(
+	graph: ReadonlyMap<string, readonly string[]>,
+): string[] {
+	const cycles: string[] = [];
+	const done = new Set<string>();
+	const path: string[] = [];
+	const visit = (node: string): void => {
+		const start = path.indexOf(node);
+		if (start >= 0) {
+			cycles.push([...path.slice(start), node].join(" → "));
+			return;
+		}
+		if (done.has(node)) return;
+		path.push(node);
+		for (const next of graph.get(node) ?? []) visit(next);
+		path.pop();
+		done.add(node);
+	};
+	for (const node of graph.keys()) visit(node);
+	return cycles;
+}
+
+/** All complaints about `sources` (path under `src/` → text); empty is good. */
+export function checkLayers(sources: ReadonlyMap<string, string>): string[] {
+	const complaints: string[] = [];
+	const graph = new Map<string, string[]>();
+	for (const [path, text] of sources) {
+		const layer = layers.find((row) => covers(row.of, path));
+		const imports = importsOf(text);
+		if (layer === undefined)
+			complaints.push(`src/${path}: no row of scripts/layers.ts covers it`);
+		else
+			complaints.push(
+				...imports.flatMap((one) => checkImport(path, layer, one)),
+			);
+		graph.set(
+			path,
+			imports
+				.filter((one) => !one.typeOnly && one.from.startsWith("."))
+				.map((one) => posix.join(posix.dirname(path), one.from)),
+		);
+	}
+	return [
+		...complaints,
+		...findCycles(graph).map((cycle) => `cycle: ${cycle}`),
+	];
+}
+
+function readSources(): Map<string, string> {
+	return new Map(
+		programSources().map((path) => [
+			path.slice("src/".length),
+			readFileSync(join(projectRoot, path), "utf8"),
+		]),
+	);
+}
+
+if (isMain(import.meta.url)) {
+	const sources = readSources();
+	const complaints = checkLayers(sources);
+	for (const complaint of complaints) console.error(complaint);
+	console.log(`layers: ${sources.size} files, ${complaints.length} complaints`);
+	process.exitCode = complaints.length === 0 ? 0 : 1;
+}
