@@ -5,6 +5,8 @@
  * speaks for it; a source that no row speaks for is an error, so that a new
  * folder must say where it stands. Every file may import its own folder (the
  * row's `of`) and `errors.ts`. Tests are exempt: they may look anywhere.
+ *
+ * @journey P:040 Who may import whom
  */
 import { readFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";

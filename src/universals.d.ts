@@ -6,6 +6,8 @@
  *
  * Only the core includes this file: `@types/node` and the DOM library bring
  * their own, fuller declarations.
+ *
+ * @journey P:032 What the core may assume
  */
 
 interface TextEncoder {

@@ -6,6 +6,8 @@
  *
  * Declared as interface plus variable, like the DOM library does, so that the
  * two merge where an editor sees both.
+ *
+ * @journey P:030 The WebAssembly we use
  */
 
 declare namespace WebAssembly {
