@@ -57,6 +57,10 @@ export interface OpcodeRow {
 	readonly rm?: number;
 	/** Row only for a register (mod = 3) or only for a memory operand. */
 	readonly mod?: "register" | "memory";
+	/** REX.W (clear also means "no REX") that selects the row: CMPXCHG8B or CMPXCHG16B. */
+	readonly rexW?: boolean;
+	/** REX.B (clear also means "no REX") that selects the row: 90 is NOP only without it. */
+	readonly rexB?: boolean;
 	readonly hasModrm: boolean;
 	/** Upper-case manual mnemonic; conditional families carry their condition (JNZ, SETB, CMOVLE). */
 	readonly mnemonic: string;
