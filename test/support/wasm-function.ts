@@ -1,6 +1,6 @@
 /**
- * Compiles and instantiates one-function modules, so that the
- * tests of the WebAssembly assembler can say "this code, with these arguments, gives that".
+ * Compiles and instantiates one-function modules, so that the tests of the
+ * WebAssembly assembler can say "this code, with these arguments, gives that".
  * Relies on the module builder; only tests rely on it.
  */
 import { FunctionBuilder } from "../../src/wasm/function-builder.ts";
