@@ -34,13 +34,13 @@ export const PROMPT = "lguest-guest# ";
 
 /** Names under which the image's busybox can be called. */
 export const APPLETS = `[ ash awk base64 basename bunzip2 bzcat cat chmod
-	chroot cksum clear cmp comm cp crc32 cut date dc dd df diff dirname dmesg
+	chroot clear cmp cp crc32 cut date dc dd df diff dirname dmesg
 	du echo ed egrep env expand expr factor false fgrep find fold free getty
 	grep gunzip gzip halt head hexdump hostname id init insmod kill less ln ls
-	lsmod lzcat md5sum mkdir mkfifo mknod mktemp modprobe more mount mv nc nice
+	lsmod lzcat md5sum mkdir mkfifo mknod mktemp modprobe more mount mv nc
 	nproc od paste patch ping poweroff printf ps pwd readlink realpath reboot
 	reset rev rm rmdir sed seq setsid sh sha1sum sha256sum sha512sum shuf sleep
-	sort split stat strings stty swapoff sync tac tail tar tee telnetd test time
+	sort stat strings stty swapoff sync tac tail tar tee telnetd test time
 	timeout top touch tr true truncate tty umount uname uniq unlink unlzma unxz
 	uptime usleep vi watch wc which who xargs xxd xz xzcat yes zcat`.split(/\s+/);
 

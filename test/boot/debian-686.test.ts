@@ -1,0 +1,122 @@
+/**
+ * The acceptance run: Debian's unmodified i386 kernels boot to a shell whose
+ * programs print what they print on this machine's own CPU; poweroff ends the
+ * process and reboot starts the guest again. Relies on `session.ts` and on the
+ * built command line program.
+ */
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type DebianAsset, debianAsset } from "../../scripts/debian.ts";
+import { INIT_MARKER, initramfs } from "../../scripts/initramfs.ts";
+import type { EngineName } from "./engines.ts";
+import { runNatively, runsI386 } from "./native-userland.ts";
+import { GuestSession } from "./session.ts";
+import { USERLAND_CASES } from "./userland-script.ts";
+
+const ENGINE = (process.env.LGUEST_TEST_ENGINE ?? "lguest") as EngineName;
+const TEN_MINUTES = 600_000;
+
+const initrd = await initramfs();
+const native = await runsI386();
+
+for (const name of ["kernel-686", "kernel-686-pae"] as const) {
+	const kernel = await debianAsset(name);
+	describe.skipIf(kernel === undefined || initrd === undefined)(
+		`Debian's ${name} on ${ENGINE}`,
+		() => bootsToAShell(name, kernel ?? "", initrd ?? ""),
+	);
+}
+
+function bootsToAShell(name: DebianAsset, kernel: string, initrd: string) {
+	const image = { kernel, initrd, memoryMiB: 256, arguments: ["MOUNT=dev"] };
+	let session: GuestSession;
+	let scratch: string;
+
+	beforeAll(async () => {
+		scratch = await mkdtemp(join(tmpdir(), "lguest-native-"));
+		session = GuestSession.boot(ENGINE, image);
+		await session.shell();
+	}, TEN_MINUTES);
+
+	afterAll(async () => {
+		await session?.close();
+		await rm(scratch, { recursive: true, force: true });
+	});
+
+	it("names itself with uname -a", async () => {
+		const { output, status } = await session.run("uname -a");
+		const release = kernel.replace(/^.*vmlinuz-/, "");
+		expect(status).toBe(0);
+		expect(output).toMatch(/^Linux \(none\) .* i686 GNU\/Linux\n$/);
+		expect(output).toContain(` ${release} `);
+	});
+
+	it("mounts proc and sysfs", async () => {
+		const mounted = await session.run(
+			"mount -t proc proc /proc && mount -t sysfs sysfs /sys && cat /proc/filesystems | grep -c . && ls /sys/kernel",
+		);
+		expect(mounted.status).toBe(0);
+		expect(mounted.output).toContain("mm");
+		const pae = await session.run("grep -c ' pae ' /proc/cpuinfo");
+		if (name === "kernel-686-pae") expect(pae.output).toBe("1\n");
+	});
+
+	it("shows the kernel's own story with dmesg, without a stack trace", async () => {
+		const { output, status } = await session.run("dmesg");
+		expect(status).toBe(0);
+		expect(output).toContain("Linux version 6.1.");
+		expect(output).toContain("Run /init as init process");
+		expect(output).not.toMatch(/Call Trace|BUG:|Oops|unchecked MSR/);
+	});
+
+	it("gives the console's shell job control", async () => {
+		const { output } = await session.run("set -o | grep monitor; tty");
+		expect(output).toMatch(/^monitor +on\n\/dev\/ttyS0\n$/);
+	});
+
+	it("interrupts a program when Ctrl-C is typed", async () => {
+		session.send("echo @@asleep; sleep 1000000\n");
+		await session.waitFor("@@asleep");
+		await session.run(":", { idleSeconds: 1 }).catch(() => {});
+		session.send("\u0003");
+		expect(await session.run("echo awake")).toEqual({
+			output: "awake\n",
+			status: 0,
+		});
+	});
+
+	for (const { title, script } of USERLAND_CASES) {
+		it.skipIf(!native)(
+			`${title}, byte for byte as natively`,
+			async () => {
+				const expected = await runNatively(script, scratch);
+				const actual = await session.run(`cd /tmp; ${script}`);
+				expect(actual).toEqual(expected);
+			},
+			TEN_MINUTES,
+		);
+	}
+
+	it(
+		"starts again after reboot -f",
+		async () => {
+			session.send("reboot -f\n");
+			await session.waitFor("Linux version");
+			await session.waitFor(INIT_MARKER);
+			await session.waitFor("lguest-guest# ");
+		},
+		TEN_MINUTES,
+	);
+
+	it(
+		"ends with status 0 after poweroff -f",
+		async () => {
+			session.send("poweroff -f\n");
+			expect(await session.exit()).toEqual({ status: 0, stderr: "" });
+		},
+		TEN_MINUTES,
+	);
+}

@@ -1,0 +1,105 @@
+/**
+ * How each engine is started on the same guest: `lguest` itself, QEMU's TCG and
+ * v86, all as child processes with the guest's first serial port on standard
+ * input and output. `session.ts` drives any of them; running a boot test on
+ * QEMU (`LGUEST_TEST_ENGINE=qemu`) tells a wrong test from a wrong guest.
+ */
+
+import { fileURLToPath } from "node:url";
+
+/** An engine that can run a guest; `lguest` is the one under test. */
+export type EngineName =
+	| "lguest"
+	| "lguest-cold"
+	| "qemu"
+	| "v86"
+	| "v86-interpreter";
+
+/** The guest, in terms that every engine understands. */
+export interface GuestImage {
+	readonly kernel: string;
+	readonly initrd?: string;
+	readonly memoryMiB?: number;
+	/** Kernel arguments after `console=ttyS0`. */
+	readonly arguments?: readonly string[];
+	/** Where the engine writes counters when it ends; lguest and v86 only. */
+	readonly statsFile?: string;
+	/** More command line options, for lguest only. */
+	readonly options?: readonly string[];
+}
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** The command line program as built. */
+export const CLI = fileURLToPath(new URL("dist/node/cli.js", ROOT));
+
+const V86_GUEST = fileURLToPath(new URL("scripts/bench/v86-guest.ts", ROOT));
+
+const DEFAULT_MEMORY_MIB = 256;
+
+/** Program and arguments that boot `image` on `engine`. */
+export function commandFor(engine: EngineName, image: GuestImage): string[] {
+	switch (engine) {
+		case "lguest":
+			return lguest(image, []);
+		case "lguest-cold":
+			return lguest(image, ["--engine", "cold"]);
+		case "qemu":
+			return qemu(image);
+		case "v86":
+			return v86(image, []);
+		case "v86-interpreter":
+			return v86(image, ["--disable-jit"]);
+	}
+}
+
+function kernelArguments(image: GuestImage): string[] {
+	return ["console=ttyS0", ...(image.arguments ?? [])];
+}
+
+function lguest(image: GuestImage, options: readonly string[]): string[] {
+	return [
+		process.execPath,
+		CLI,
+		"run",
+		...options,
+		...commonOptions(image),
+		...(image.options ?? []),
+		image.kernel,
+		"--",
+		...kernelArguments(image),
+	];
+}
+
+function v86(image: GuestImage, options: readonly string[]): string[] {
+	return [
+		process.execPath,
+		V86_GUEST,
+		...options,
+		...commonOptions(image),
+		image.kernel,
+		"--",
+		...kernelArguments(image),
+	];
+}
+
+function commonOptions(image: GuestImage): string[] {
+	return [
+		"--memory",
+		`${image.memoryMiB ?? DEFAULT_MEMORY_MIB}M`,
+		...(image.initrd === undefined ? [] : ["--initrd", image.initrd]),
+		...(image.statsFile === undefined ? [] : ["--stats", image.statsFile]),
+	];
+}
+
+/** No default devices: what QEMU emulates beside a serial port costs time. */
+function qemu(image: GuestImage): string[] {
+	return [
+		"qemu-system-i386",
+		...["-accel", "tcg", "-nodefaults", "-display", "none"],
+		...["-serial", "stdio", "-m", `${image.memoryMiB ?? DEFAULT_MEMORY_MIB}M`],
+		...["-kernel", image.kernel],
+		...(image.initrd === undefined ? [] : ["-initrd", image.initrd]),
+		...["-append", kernelArguments(image).join(" ")],
+	];
+}
