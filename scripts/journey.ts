@@ -18,11 +18,12 @@ import { filesUnder, isMain, programSources, projectRoot } from "./sources.ts";
 
 const wovenPath = join(projectRoot, "docs/journey.md");
 
-/** What is worth travelling through: the program, its scripts, its guests. */
+/** What is worth travelling through: the program, its scripts and tests, its guests. */
 function readTravelled(): [path: string, text: string][] {
 	const files = [
 		...filesUnder("src", /(?<!\.test)\.ts$|\.html$/),
 		...filesUnder("scripts", /(?<!\.test)\.ts$/),
+		...filesUnder("test", /(?<!\.test)\.ts$/),
 		...(existsSync(join(projectRoot, "guests"))
 			? filesUnder("guests", /\.(ts|[sSch])$/)
 			: []),

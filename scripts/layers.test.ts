@@ -68,6 +68,20 @@ describe("the layer check", () => {
 	});
 });
 
+describe("the wall-time check", () => {
+	it("lets only the clock and the embedders look at the time", () => {
+		const files = { "machine/clock.ts": "performance.now();\n" };
+		expect(check(files)).toEqual([]);
+		expect(check({ "chipset/rtc.ts": "\nconst t = Date.now();\n" })).toEqual([
+			"src/chipset/rtc.ts:2: Date.now belongs in machine/clock.ts",
+		]);
+	});
+
+	it("does not mind comments that speak of it", () => {
+		expect(check({ "chipset/rtc.ts": " * not Date.now()\n" })).toEqual([]);
+	});
+});
+
 describe("findCycles", () => {
 	it("does not take two ways to the same place for a cycle", () => {
 		expect(

@@ -6,6 +6,9 @@
  * folder must say where it stands. Every file may import its own folder (the
  * row's `of`) and `errors.ts`. Tests are exempt: they may look anywhere.
  *
+ * Besides, wall time and randomness have one door, `machine/clock.ts`: a run
+ * in virtual time must be the same run every time.
+ *
  * @journey P:040 Who may import whom
  */
 import { readFileSync } from "node:fs";
@@ -190,6 +193,21 @@ export function findCycles(
 	return cycles;
 }
 
+/** Where a run would stop being reproducible, and the one place that may. */
+const UNREPEATABLE = /\b(?:Date\.now|new Date|performance\.now|Math\.random)\b/;
+const mayMeasure = ["machine/clock.ts", "node/", "browser/"];
+
+/** Wall time and randomness outside the places that inject them. */
+function findWallTime(path: string, text: string): string[] {
+	if (mayMeasure.some((pattern) => covers(pattern, path))) return [];
+	return text.split("\n").flatMap((line, index) => {
+		const found = UNREPEATABLE.exec(line.replace(/^\s*(\*|\/\/|\/\*).*/, ""));
+		return found === null
+			? []
+			: [`src/${path}:${index + 1}: ${found[0]} belongs in machine/clock.ts`];
+	});
+}
+
 /** All complaints about `sources` (path under `src/` → text); empty is good. */
 export function checkLayers(sources: ReadonlyMap<string, string>): string[] {
 	const complaints: string[] = [];
@@ -203,6 +221,7 @@ export function checkLayers(sources: ReadonlyMap<string, string>): string[] {
 			complaints.push(
 				...imports.flatMap((one) => checkImport(path, layer, one)),
 			);
+		complaints.push(...findWallTime(path, text));
 		graph.set(
 			path,
 			imports
