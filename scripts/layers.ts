@@ -114,6 +114,11 @@ export const layers: readonly Layer[] = [
 		],
 	},
 	{
+		of: "node/decompress.ts",
+		mayImport: ["boot/compression.ts", "boot/decompress/"],
+		mayImportPackages: ["node:", "fzstd"],
+	},
+	{
 		of: "node/",
 		mayImport: ["index.ts", "virtio/backends.ts"],
 		mayImportPackages: ["node:"],

@@ -1,0 +1,40 @@
+/**
+ * The decompressors Node has for kernels: zlib's own gzip (and zstd where
+ * this Node has it), fzstd otherwise, and the core's readers for xz, lzma
+ * and legacy lz4. A bzImage in any other format unpacks itself in the guest.
+ *
+ * Relies on `boot/` and the library fzstd; the command line relies on it.
+ *
+ * @journey P:444 Unpacking in Node
+ */
+
+import { promisify } from "node:util";
+import * as zlib from "node:zlib";
+import { decompress as unpackZstd } from "fzstd";
+import type { Decompressor, Decompressors } from "../boot/compression.ts";
+import { unpackLz4 } from "../boot/decompress/lz4.ts";
+import { MAX_UNPACKED_BYTES, unpackLzma } from "../boot/decompress/lzma.ts";
+import { unpackXz } from "../boot/decompress/xz.ts";
+
+/** For `BootOptions.unpack`. */
+export const nodeDecompressors: Decompressors = {
+	gzip: async (bytes) =>
+		promisify<Uint8Array, zlib.ZlibOptions, Uint8Array>(zlib.gunzip)(bytes, {
+			maxOutputLength: MAX_UNPACKED_BYTES,
+		}),
+	xz: async (bytes) => unpackXz(bytes),
+	lzma: async (bytes, unpackedBytes) => unpackLzma(bytes, unpackedBytes),
+	lz4: async (bytes) => unpackLz4(bytes),
+	zstd: zstdDecompressor(),
+};
+
+/** Node 22.15 brought zstd to zlib; it is several times faster than the library. */
+function zstdDecompressor(): Decompressor {
+	const builtIn = (zlib as { zstdDecompress?: typeof zlib.gunzip })
+		.zstdDecompress;
+	if (builtIn === undefined) return async (bytes) => unpackZstd(bytes);
+	return async (bytes) =>
+		promisify<Uint8Array, zlib.ZlibOptions, Uint8Array>(builtIn)(bytes, {
+			maxOutputLength: MAX_UNPACKED_BYTES,
+		});
+}
