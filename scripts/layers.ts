@@ -31,6 +31,13 @@ export interface Layer {
 
 const cpuVocabulary = ["cpu/*", "memory/"];
 
+/** What an embedder implements, or picks from, besides the public API. */
+const embedderInterfaces = [
+	"virtio/backends.ts",
+	"boot/compression.ts",
+	"boot/decompress/",
+];
+
 /** The table of docs/architecture.md, "Layers". */
 export const layers: readonly Layer[] = [
 	{ of: "errors.ts", mayImport: [] },
@@ -120,10 +127,14 @@ export const layers: readonly Layer[] = [
 	},
 	{
 		of: "node/",
-		mayImport: ["index.ts", "virtio/backends.ts"],
-		mayImportPackages: ["node:"],
+		mayImport: ["index.ts", ...embedderInterfaces],
+		mayImportPackages: ["node:", "fzstd"],
 	},
-	{ of: "browser/", mayImport: ["index.ts", "virtio/backends.ts"] },
+	{
+		of: "browser/",
+		mayImport: ["index.ts", ...embedderInterfaces],
+		mayImportPackages: ["fzstd"],
+	},
 ];
 
 /** One import as written: `from` is the specifier. */
