@@ -48,7 +48,9 @@ export type BlockEmitter = (block: number, exits: Exits) => void;
 
 /**
  * Writes the whole graph. Control never comes out behind it: every way ends in
- * a block which returns, or branches to a label around the graph.
+ * a block which returns, or branches to a label around the graph. Nesting is
+ * recursion, here and in `emitBlock`: some 1,500 blocks in one chain fit V8's
+ * default stack, so regions want a limit well below that.
  */
 export function structure(
 	graph: ControlFlowGraph,
