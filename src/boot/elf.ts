@@ -261,7 +261,7 @@ export function pvhEntry(image: ElfImage): number | undefined {
 }
 
 /** First and last-plus-one physical address any segment occupies; empty images give [0, 0). */
-export function physicalExtent(image: ElfImage): {
+export function physicalExtent(image: Pick<ElfImage, "segments">): {
 	start: number;
 	end: number;
 } {
@@ -278,7 +278,10 @@ export function physicalExtent(image: ElfImage): {
  * Copies every segment to its physical address and clears the remainder. The
  * caller has checked that they lie in RAM.
  */
-export function placeSegments(memory: GuestMemory, image: ElfImage): void {
+export function placeSegments(
+	memory: GuestMemory,
+	image: Pick<ElfImage, "segments">,
+): void {
 	for (const { physicalAddress, data, memoryBytes } of image.segments) {
 		memory.write(physicalAddress, data);
 		memory.fill(physicalAddress + data.length, 0, memoryBytes - data.length);

@@ -77,6 +77,18 @@ function tooLittleMemory(
 	);
 }
 
+/** The error for a piece without a fixed place for which no RAM is left. */
+export function memoryTooSmallError(
+	name: string,
+	lengthBytes: number,
+	map: readonly MemoryRange[],
+): UsageError {
+	return new UsageError(
+		`The ${name} of ${formatSize(lengthBytes)} does not fit behind the kernel in ${formatSize(ramTop(map))} of guest memory.`,
+		{ hint: suggestMemory(ramTop(map) + lengthBytes) },
+	);
+}
+
 /** Rounds up to a size people would choose, with room for the kernel to live in. */
 function suggestMemory(neededBytes: number): string {
 	const MIB = 0x100000;
