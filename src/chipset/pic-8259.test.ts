@@ -179,8 +179,8 @@ describe("PicPair's other commands", () => {
 	});
 
 	it("ORs the drivers of a shared line", () => {
-		const { pic, out } = setUp();
-		out(0x4d1, 0x08);
+		const { pic } = setUp();
+		pic.makeLevelTriggered(11);
 		const first = pic.line(11);
 		const second = pic.line(11);
 		first.set(true);

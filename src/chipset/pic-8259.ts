@@ -265,6 +265,13 @@ export class PicPair {
 		};
 	}
 
+	/** What firmware does for the ACPI interrupt: no kernel sets it without an APIC. */
+	makeLevelTriggered(n: number): void {
+		const chip = n < 8 ? this.master : this.slave;
+		chip.writeElcr(chip.elcr | (1 << (n & 7)));
+		this.#update();
+	}
+
 	/** The INTR pin. */
 	pending(): boolean {
 		return this.#intr;

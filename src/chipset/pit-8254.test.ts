@@ -54,15 +54,15 @@ const OUT = 0x80;
 const NULL_COUNT = 0x40;
 
 describe("PIT counter 0 as the kernel's tick", () => {
-	it("raises IRQ 0 every N ticks in mode 2, for an hour without drift", () => {
+	it("raises IRQ 0 every N ticks in mode 2, for ten minutes without drift", () => {
 		const { rises, out, toTick } = setUp();
 		out(0x43, 0x34);
 		out(0x40, 0x9c, 0x2e);
 		rises.length = 0;
-		toTick(3600 * PIT_FREQUENCY_HZ);
+		toTick(600 * PIT_FREQUENCY_HZ);
 		const period = 0x2e9c;
 		expect(rises.length).toBe(
-			Math.floor((3600 * PIT_FREQUENCY_HZ - 1) / period),
+			Math.floor((600 * PIT_FREQUENCY_HZ - 1) / period),
 		);
 		expect(rises[0]).toBe(1 + period);
 		expect(rises.at(-1)).toBe(1 + period * rises.length);
