@@ -15,7 +15,11 @@
  * @journey E:300 The language of semantics
  */
 
-import type { Instruction, OpcodeRow, SizeAttribute } from "../decode/instruction.ts";
+import type {
+	Instruction,
+	OpcodeRow,
+	SizeAttribute,
+} from "../decode/instruction.ts";
 import type { Field } from "../state.ts";
 
 /** The machine types a value can have; narrow integers live in i32. */
@@ -74,7 +78,7 @@ export interface Operand {
 	address(): Integer;
 	/** A memory operand `offsetBytes` further on, `width` bits wide (second word of a far pointer, pieces of FXSAVE's image). */
 	at(offsetBytes: number, width: number): Operand;
-	/** Register number of an x87 stack operand (i of ST(i)), a control, debug or segment register operand; immediates: use `read`. */
+	/** Register number of an x87 stack operand (i of ST(i)), a control, debug or segment register operand; a direct far pointer's selector (its offset is `read`); immediates: use `read`. */
 	index(): I32;
 }
 
@@ -194,7 +198,12 @@ export interface Emitter {
 	writeHighByte(index: number, value: I32): void;
 	writeGpr(index: number, width: number, value: Integer): void;
 	/** CPU state outside the general registers: sizes 1, 2, 4 give i32 zero-extended, 8 gives i64, 16 v128. */
-	readState(field: Field, index?: number, byteOffset?: number, size?: number): Value;
+	readState(
+		field: Field,
+		index?: number,
+		byteOffset?: number,
+		size?: number,
+	): Value;
 	writeState(
 		field: Field,
 		value: Value,
@@ -203,7 +212,12 @@ export interface Emitter {
 		size?: number,
 	): void;
 	/** As above with an element number known only at run time (x87 registers). */
-	readStateAt(field: Field, index: I32, byteOffset: number, size: number): Value;
+	readStateAt(
+		field: Field,
+		index: I32,
+		byteOffset: number,
+		size: number,
+	): Value;
 	writeStateAt(
 		field: Field,
 		index: I32,
@@ -239,7 +253,11 @@ export interface Emitter {
 
 	// Memory beyond operands
 	/** Reads `width` bits at segment:offset (segment by encoding number, or the instruction's own for "data"). */
-	loadSegment(segment: number | "data", offset: Integer, width: number): Integer;
+	loadSegment(
+		segment: number | "data",
+		offset: Integer,
+		width: number,
+	): Integer;
 	storeSegment(
 		segment: number | "data",
 		offset: Integer,
@@ -268,6 +286,9 @@ export interface Emitter {
 	storeFast(address: I32, width: number, value: Integer): void;
 	copyFast(to: I32, from: I32, lengthBytes: I32): void;
 	fillFast(to: I32, byte: I32, lengthBytes: I32): void;
+
+	/** Segment base + offset without any check, cut to 32 bits outside 64-bit mode (INVLPG). */
+	linearAddress(segment: number | "data", offset: Integer): Integer;
 
 	// Control transfer
 	/** RIP of this instruction, and of the next one; i32, or i64 in 64-bit mode. */

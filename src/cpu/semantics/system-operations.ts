@@ -151,6 +151,17 @@ export const SYSTEM_OPERATIONS = {
 		effect: "Never faults but for the descriptor read (#PF).",
 	},
 
+	// Supervisor-mode access prevention, hypervisor
+	SET_AC: {
+		arguments: ["value"],
+		effect: "STAC (1) and CLAC (0): #UD unless CPL 0; sets EFLAGS.AC.",
+	},
+	HYPERCALL: {
+		arguments: [],
+		effect:
+			"VMCALL and VMMCALL: the machine's paravirtual call, or #UD where it has none. Reads and writes general registers itself.",
+	},
+
 	// Caches and TLB
 	INVLPG: {
 		arguments: [],
