@@ -68,7 +68,8 @@ export const EFLAGS = field("eflags", 4);
  * | 4 | 4 | attributes: descriptor bits 40..55 (type, S, DPL, P, limit 16-19 as 0, AVL, L, D/B, G), bit 16 = unusable (null) |
  * | 8 | 8 | base |
  * | 16 | 4 | limit in bytes, scaled by G |
- * | 20 | 4 | checked: 0 when every data access passes without a limit or type check |
+ * | 20 | 4 | read-safe: a read of up to 16 bytes below this offset needs no limit or type check |
+ * | 24 | 4 | write-safe: the same for writes; 0 when every access must be checked |
  */
 export const SEGMENT_STRIDE = 32;
 export const SEGMENT = field("segment", 16, 8, SEGMENT_STRIDE);
@@ -76,7 +77,8 @@ export const SEGMENT_SELECTOR = 0;
 export const SEGMENT_ATTRIBUTES = 4;
 export const SEGMENT_BASE = 8;
 export const SEGMENT_LIMIT = 16;
-export const SEGMENT_CHECKED = 20;
+export const SEGMENT_READ_SAFE = 20;
+export const SEGMENT_WRITE_SAFE = 24;
 /** Indices behind the six encodable segment registers. */
 export const LDTR = 6;
 export const TR = 7;

@@ -1,0 +1,22 @@
+/**
+ * The CPU's only way to the world: ports, device memory, interrupts, time.
+ * The machine implements it; nothing in `cpu/` knows what is behind.
+ *
+ * @journey E:180 The CPU's pins
+ */
+
+import type { AccessSize } from "../chipset/bus.ts";
+
+export interface CpuBus {
+	readPort(port: number, size: AccessSize): number;
+	writePort(port: number, size: AccessSize, value: number): void;
+	/** Physical addresses that are not RAM. */
+	readPhysical(address: number, size: AccessSize): number;
+	writePhysical(address: number, size: AccessSize, value: number): void;
+	/** INTA cycle: the vector of the interrupt to take now. Only called while one is pending. */
+	acknowledgeInterrupt(): number;
+	/** Time-stamp counter ticks; `retired` = instructions retired so far. */
+	timeStampCounter(retired: bigint): bigint;
+	/** 32 random bits for RDRAND. */
+	random(): number;
+}

@@ -1,0 +1,283 @@
+/**
+ * The cold engine's emitter: operands come from the record at run time, and an
+ * instruction ends by returning a status (out-of-line handler) or by branching
+ * to one of the loop's labels (inline handler).
+ *
+ * @journey E:460 Semantics become a handler
+ */
+
+import type { Instruction } from "../decode/instruction.ts";
+import { operandsOf, operandWidth } from "../decode/operand-spec.ts";
+import { modeStackSize } from "../mode.ts";
+import type {
+	Form,
+	I32,
+	I64,
+	Integer,
+	Operand,
+	Value,
+	Vector,
+} from "../semantics/emitter.ts";
+import { load, localGet } from "../../wasm/expression.ts";
+import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
+import type { LoadOpName } from "../../wasm/opcodes.ts";
+import type { Local } from "../../wasm/references.ts";
+import { expr } from "./arithmetic-emitter.ts";
+import { coldOperand } from "./cold-operand.ts";
+import type { ColdForm } from "./form.ts";
+import {
+	type InstructionContext,
+	InstructionEmitter,
+	type Intent,
+} from "./instruction-emitter.ts";
+import {
+	RECORD_BASE,
+	RECORD_DISPLACEMENT,
+	RECORD_IMMEDIATE,
+	RECORD_INDEX,
+	RECORD_LENGTH,
+	RECORD_PAGE_OFFSET,
+	RECORD_SCALE,
+	RECORD_SEGMENT,
+} from "./record.ts";
+
+/** How the code around a handler goes on; one implementation inline, one out of line. */
+export interface Continuation {
+	/** The i32 local with the record's address, the i64 one with RIP minus the page offset. */
+	readonly record: Local<"i32">;
+	readonly ripPage: Local<"i64">;
+	/** Where unusual memory accesses are left to (inline handlers only). */
+	readonly bail: Label | undefined;
+	jump(target: I64): void;
+	/** A relative branch: `target` unless the record links to a record in the page. */
+	jumpRelative(target: I64): void;
+	repeat(): void;
+	stop(): void;
+	leave(status: I32): void;
+}
+
+export class ColdEmitter extends InstructionEmitter {
+	readonly #form: ColdForm;
+	readonly #continuation: Continuation;
+	protected override readonly bail: Label | undefined;
+	#address: Integer | undefined;
+
+	constructor(
+		code: FunctionBuilder,
+		context: InstructionContext,
+		form: ColdForm,
+		continuation: Continuation,
+	) {
+		const long = form.example.codeSize === 64;
+		super(code, context, long, (form.mode & 16) !== 0);
+		this.#form = form;
+		this.#continuation = continuation;
+		this.bail = continuation.bail;
+	}
+
+	/** The form as semantics see it. */
+	form(): Form {
+		const { example, mode } = this.#form;
+		const { row, isRegister } = example;
+		const operands = operandsOf(row).map((operand, position): Operand => {
+			const width = operandWidth(example, operand.spec);
+			return coldOperand(this, operand, width, isRegister, position);
+		});
+		return {
+			row,
+			operandSize: example.operandSize,
+			addressSize: example.addressSize,
+			stackSize: this.long ? 64 : modeStackSize(mode),
+			long: this.long,
+			rep: example.rep,
+			isRegister,
+			operands,
+		};
+	}
+
+	// Where the instruction is
+
+	currentRip(): Integer {
+		return this.#rip(this.#pageOffset());
+	}
+
+	nextRip(): Integer {
+		const length = this.recordLoad("i32.load8_u", RECORD_LENGTH) as I32;
+		return this.#rip(this.add(this.#pageOffset(), length));
+	}
+
+	jump(target: Integer): void {
+		this.#continuation.jump(this.toWidth(64, target) as I64);
+	}
+
+	jumpRelative(): void {
+		const { operandSize } = this.#form.example;
+		const offset = this.recordLoad("i64.load", RECORD_IMMEDIATE) as I64;
+		const sum = this.add(this.toWidth(64, this.nextRip()) as I64, offset);
+		const target = this.zeroExtend(operandSize, sum);
+		this.#continuation.jumpRelative(target);
+	}
+
+	repeat(): void {
+		this.#continuation.repeat();
+	}
+
+	stop(): void {
+		this.#continuation.stop();
+	}
+
+	protected override leave(status: I32): void {
+		this.#continuation.leave(status);
+	}
+
+	protected override dataSegment(): { offset: I32; flat: boolean } {
+		const flat = this.#form.addressing === "flat";
+		const offset = this.recordLoad("i32.load16_u", RECORD_SEGMENT) as I32;
+		return { offset: this.let(offset), flat };
+	}
+
+	// For operands
+
+	/** A field of the record, not named. */
+	recordLoad(name: LoadOpName, offset: number): Value {
+		return load(name, localGet(this.#continuation.record), offset);
+	}
+
+	/** Whether an operand left of `position` is an immediate too. */
+	hasImmediateBefore(position: number): boolean {
+		return operandsOf(this.#form.example.row)
+			.slice(0, position)
+			.some(({ method }) => method === "I");
+	}
+
+	loadSlot(slot: I32, bytes: number): Value {
+		return this.let(this.stateLoad(slot, 0, bytes));
+	}
+
+	storeSlot(slot: I32, bytes: number, value: Value): void {
+		this.stateStore(slot, 0, bytes, value);
+	}
+
+	storeGeneralSlot(slot: I32, width: number, value: Integer): void {
+		this.storeRegister(slot, 0, width, value);
+	}
+
+	/** Base + index << scale + displacement + `offsetBytes`, cut to the address size. */
+	effectiveAddress(offsetBytes: number): Integer {
+		this.#address ??= this.let(this.#computeAddress()) as Integer;
+		if (offsetBytes === 0) return this.#address;
+		const size = this.#form.example.addressSize;
+		const sum = this.add(
+			this.#address,
+			this.constant(this.#address.type === "i64" ? 64 : 32, offsetBytes),
+		);
+		return this.let(size === 16 ? this.zeroExtend(16, sum) : sum) as Integer;
+	}
+
+	linearAt(address: Integer, bytes: number, intent: Intent): Integer {
+		return this.linear("data", address, bytes, intent);
+	}
+
+	loadLinearAt(linear: Integer, width: number): Integer {
+		return this.loadLinear(linear, width);
+	}
+
+	prepareLinearAt(
+		linear: Integer,
+		width: number,
+	): (value: Integer) => void {
+		return this.prepareLinear(linear, width);
+	}
+
+	hostAddressAt(linear: Integer, bytes: number, intent: Intent): I32 {
+		return this.hostAddress(linear, bytes, intent);
+	}
+
+	commitAt(host: I32): void {
+		this.commit(host);
+	}
+
+	loadVectorAt(linear: Integer): Vector {
+		const host = this.hostAddress(linear, 16, "read");
+		return this.let(this.loadHost(host, 128) as Vector);
+	}
+
+	storeVectorAt(linear: Integer, value: Vector): void {
+		this.storeLinear(linear, 16, (address) =>
+			this.code.store("v128.store", expr(address), expr(value)),
+		);
+	}
+
+	#computeAddress(): Integer {
+		const { example } = this.#form;
+		if (example.memory === undefined) return this.#absoluteAddress(example);
+		switch (example.addressSize) {
+			case 64:
+				return this.#sum64(example);
+			case 32: {
+				const sum = this.#sum32(example);
+				return this.long ? this.extendU(sum) : sum;
+			}
+			default:
+				return this.zeroExtend(16, this.#sum32(example));
+		}
+	}
+
+	/** moffs: the address is the immediate. */
+	#absoluteAddress(example: Instruction): Integer {
+		if (example.addressSize === 64) {
+			return this.recordLoad("i64.load", RECORD_IMMEDIATE) as I64;
+		}
+		const address = this.recordLoad("i32.load", RECORD_IMMEDIATE) as I32;
+		return this.long ? this.extendU(address) : address;
+	}
+
+	#sum32({ memory }: Instruction): I32 {
+		const displacement = this.recordLoad(
+			"i32.load",
+			RECORD_DISPLACEMENT,
+		) as I32;
+		if (memory?.ripRelative) {
+			return this.add(this.wrap(this.nextRip()), displacement);
+		}
+		const base = this.stateLoad(this.#slotField(RECORD_BASE), 0, 4) as I32;
+		const sum = this.add(base, displacement);
+		if (memory === undefined || memory.index < 0) return sum;
+		const index = this.stateLoad(this.#slotField(RECORD_INDEX), 0, 4) as I32;
+		return this.add(sum, this.shl(index, this.#scale()));
+	}
+
+	#sum64({ memory }: Instruction): I64 {
+		const displacement = this.extendS(
+			this.recordLoad("i32.load", RECORD_DISPLACEMENT) as I32,
+		);
+		if (memory?.ripRelative) {
+			return this.add(this.nextRip() as I64, displacement);
+		}
+		const base = this.stateLoad(this.#slotField(RECORD_BASE), 0, 8) as I64;
+		const sum = this.add(base, displacement);
+		if (memory === undefined || memory.index < 0) return sum;
+		const index = this.stateLoad(this.#slotField(RECORD_INDEX), 0, 8) as I64;
+		return this.add(sum, this.shl(index, this.extendU(this.#scale())));
+	}
+
+	#slotField(offset: number): I32 {
+		return this.recordLoad("i32.load16_u", offset) as I32;
+	}
+
+	#scale(): I32 {
+		return this.recordLoad("i32.load8_u", RECORD_SCALE) as I32;
+	}
+
+	#pageOffset(): I32 {
+		return this.recordLoad("i32.load16_u", RECORD_PAGE_OFFSET) as I32;
+	}
+
+	#rip(pageOffset: I32): Integer {
+		const sum = this.add(
+			localGet(this.#continuation.ripPage) as Value as I64,
+			this.extendU(pageOffset),
+		);
+		return this.let(this.long ? sum : this.wrap(sum)) as Integer;
+	}
+}

@@ -1,0 +1,233 @@
+/**
+ * The cold engine: gives forms their handler numbers, generates the loop, and
+ * makes an out-of-line handler the first time its form is executed.
+ *
+ * Thousands of forms exist and a guest uses hundreds, so nothing is generated
+ * before it is needed; a table slot holds the maker until then.
+ *
+ * @journey E:480 Handlers on demand
+ */
+
+import type { Instruction } from "../decode/instruction.ts";
+import type { Kernel } from "../float/kernel.ts";
+import { STATE_BASE } from "../memory-layout.ts";
+import type { Mode } from "../mode.ts";
+import type { Semantics } from "../semantics/emitter.ts";
+import { call, i32Const } from "../../wasm/expression.ts";
+import { FunctionBuilder } from "../../wasm/function-builder.ts";
+import { ModuleBuilder } from "../../wasm/module-builder.ts";
+import type { FunctionRef } from "../../wasm/references.ts";
+import { expr } from "./arithmetic-emitter.ts";
+import { type Continuation, ColdEmitter } from "./cold-emitter.ts";
+import { ColdLoop } from "./cold-loop.ts";
+import { addressingOf, type ColdForm, formKey } from "./form.ts";
+import type { InstructionContext } from "./instruction-emitter.ts";
+import { KernelModule } from "./kernel-module.ts";
+import { PSEUDO_HANDLERS } from "./record.ts";
+import {
+	STATUS_JUMP,
+	STATUS_NEXT,
+	STATUS_REPEAT,
+	STATUS_RETRY,
+	STATUS_STOP,
+} from "./status.ts";
+import { StateEmitter } from "./state-emitter.ts";
+import { RIP } from "../state.ts";
+import type { I64 } from "../semantics/emitter.ts";
+
+/** What generated code calls in TypeScript. */
+export interface EngineImports {
+	translate(low: number, high: number, bytes: number, intent: number): number;
+	checkSegment(
+		segment: number,
+		offset: number,
+		bytes: number,
+		intent: number,
+	): number;
+	commit(): void;
+	system(operation: number, a: number, b: number, c: number): number;
+	resolve(): number;
+}
+
+/** Where meanings come from. */
+export interface SemanticsSource {
+	semanticsOf(mnemonic: string): Semantics | undefined;
+	readonly kernels: readonly Kernel[];
+}
+
+const I32 = "i32" as const;
+const I64T = "i64" as const;
+/** Handler numbers, and so table slots, that may be given out. */
+const MOST_HANDLERS = 0x4000;
+const INSTRUCTION_IMPORTS = {
+	translate: [[I32, I32, I32, I32], [I32]],
+	checkSegment: [[I32, I32, I32, I32], [I32]],
+	commit: [[], []],
+	system: [[I32, I32, I32, I32], [I32]],
+} as const;
+
+export class ColdEngine {
+	readonly #memory: WebAssembly.Memory;
+	readonly #imports: EngineImports;
+	readonly #source: SemanticsSource;
+	readonly #handlers = new Map<number, ColdForm>();
+	readonly #byNumber: ColdForm[] = [];
+	readonly #made = new Set<number>();
+	readonly #kernels: KernelModule;
+	readonly #table: WebAssembly.Table;
+	readonly #run: () => number;
+
+	constructor(
+		memory: WebAssembly.Memory,
+		imports: EngineImports,
+		source: SemanticsSource,
+		inline: readonly { instruction: Instruction; mode: Mode }[],
+	) {
+		this.#memory = memory;
+		this.#imports = imports;
+		this.#source = source;
+		this.#kernels = new KernelModule(memory, source.kernels);
+		for (const { instruction, mode } of inline) {
+			this.handlerFor(instruction, mode);
+		}
+		const exports = this.#instantiateLoop(this.#byNumber.slice());
+		this.#run = exports.run as () => number;
+		this.#table = exports.handlers as WebAssembly.Table;
+		for (let i = 0; i < MOST_HANDLERS; i++) {
+			this.#table.set(i, exports.make as () => number);
+		}
+	}
+
+	/** Runs from RIP in the state until the budget ends or something happens; see `status.ts`. */
+	run(): number {
+		return this.#run();
+	}
+
+	/** Forms known so far, for statistics and profiles. */
+	get forms(): readonly ColdForm[] {
+		return this.#byNumber;
+	}
+
+	/** The handler number of an instruction's form. */
+	handlerFor(instruction: Instruction, mode: Mode): number {
+		const key = formKey(instruction, mode);
+		const known = this.#handlers.get(key);
+		if (known !== undefined) return known.handler;
+		const handler = PSEUDO_HANDLERS + this.#byNumber.length;
+		if (handler >= MOST_HANDLERS) throw new Error("too many forms");
+		const addressing = addressingOf(instruction, mode);
+		const form = { handler, example: instruction, mode, addressing };
+		this.#handlers.set(key, form);
+		this.#byNumber.push(form);
+		return handler;
+	}
+
+	/** Generates every out-of-line handler that has a number and no code yet. */
+	#make(): void {
+		const module = new ModuleBuilder();
+		const missing = this.#byNumber.filter(
+			({ handler }) => !this.#made.has(handler),
+		);
+		const context = this.#declareImports(module);
+		for (const form of missing) {
+			const ref = module.declareFunction([I32, I64T], [I32]);
+			module.defineFunction(ref, this.#handlerBody(form, context));
+			module.exportFunction(String(form.handler), ref);
+		}
+		const instance = this.#instantiate(module);
+		for (const { handler } of missing) {
+			this.#table.set(handler, instance.exports[handler] as () => number);
+			this.#made.add(handler);
+		}
+	}
+
+	#handlerBody(form: ColdForm, context: InstructionContext): FunctionBuilder {
+		const code = new FunctionBuilder([I32, I64T], [I32]);
+		const e = new ColdEmitter(code, context, form, outOfLine(code, context));
+		this.#emitForm(e, form);
+		code.return(i32Const(STATUS_NEXT));
+		return code;
+	}
+
+	#emitForm(e: ColdEmitter, form: ColdForm): void {
+		const { mnemonic } = form.example.row;
+		const semantics = this.#source.semanticsOf(mnemonic);
+		// A row without meaning is an instruction this CPU does not have.
+		if (semantics === undefined) e.fault(6);
+		else semantics(e, e.form());
+	}
+
+	#instantiateLoop(forms: readonly ColdForm[]): WebAssembly.Exports {
+		const module = new ModuleBuilder();
+		const handlerType = module.type([I32, I64T], [I32]);
+		const base = this.#declareImports(module);
+		const resolve = module.importFunction("cpu", "resolve", [], [I32]);
+		const make = module.importFunction("cpu", "make", [], []);
+		const table = module.defineTable(MOST_HANDLERS, MOST_HANDLERS);
+		const run = module.declareFunction([], [I32], "run");
+		const loopCode = new FunctionBuilder([], [I32]);
+		const loop = new ColdLoop(loopCode, { ...base, resolve, handlerType });
+		loop.emit(forms, (e, form) => this.#emitForm(e, form));
+		module.defineFunction(run, loopCode);
+		const maker = module.declareFunction([I32, I64T], [I32], "make");
+		const makerCode = new FunctionBuilder([I32, I64T], [I32]);
+		makerCode.evaluate(call(make));
+		makerCode.return(i32Const(STATUS_RETRY));
+		module.defineFunction(maker, makerCode);
+		module.exportFunction("run", run);
+		module.exportFunction("make", maker);
+		module.exportTable("handlers", table);
+		return this.#instantiate(module).exports;
+	}
+
+	/** The imports every generated module has, kernels included. */
+	#declareImports(module: ModuleBuilder): InstructionContext {
+		module.importMemory("cpu", "memory", { minPages: 1 });
+		const refs = Object.entries(INSTRUCTION_IMPORTS).map(
+			([name, [params, results]]) =>
+				[name, module.importFunction("cpu", name, params, results)] as const,
+		);
+		const kernel = this.#kernels.declareImports(module);
+		const functions = Object.fromEntries(refs) as Record<
+			keyof typeof INSTRUCTION_IMPORTS,
+			FunctionRef
+		>;
+		return { stateBase: STATE_BASE, kernel, ...functions };
+	}
+
+	#instantiate(module: ModuleBuilder): WebAssembly.Instance {
+		const imports: WebAssembly.Imports = {
+			cpu: {
+				memory: this.#memory,
+				...this.#imports,
+				make: () => this.#make(),
+			},
+			kernel: this.#kernels.functions(),
+		};
+		const compiled = new WebAssembly.Module(module.toBytes());
+		return new WebAssembly.Instance(compiled, imports);
+	}
+}
+
+/** How an out-of-line handler goes on: by its result. */
+function outOfLine(
+	code: FunctionBuilder,
+	context: InstructionContext,
+): Continuation {
+	const state = new StateEmitter(code, context);
+	const end = (status: number) => code.return(i32Const(status));
+	const jump = (target: I64) => {
+		state.writeState(RIP, target);
+		end(STATUS_JUMP);
+	};
+	return {
+		record: code.param(0) as Continuation["record"],
+		ripPage: code.param(1) as Continuation["ripPage"],
+		bail: undefined,
+		jump,
+		jumpRelative: jump,
+		repeat: () => end(STATUS_REPEAT),
+		stop: () => end(STATUS_STOP),
+		leave: (status) => code.return(expr(status)),
+	};
+}

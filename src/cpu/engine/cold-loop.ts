@@ -1,0 +1,421 @@
+/**
+ * Generates the cold engine's heart: one WebAssembly function that fetches
+ * records and dispatches on their handler numbers.
+ *
+ * ```
+ * transfer: target → physical code address → record       (jump cache, else resolve)
+ * next:     budget left? → br_table on the handler number
+ *             0..4     pseudo records
+ *             inline   frequent forms, fast path only
+ *             default  call_indirect: every other form, and whatever an inline
+ *                      handler's fast path could not do
+ * ```
+ *
+ * The loop keeps the record, the page part of RIP and the budget in locals; it
+ * writes RIP and the budget back when it leaves or calls out.
+ *
+ * @journey E:470 The loop
+ */
+
+import {
+	JUMP_CACHE_BASE,
+	JUMP_CACHE_ENTRIES,
+	TLB_BASE,
+} from "../memory-layout.ts";
+import type { I32, I64, Value } from "../semantics/emitter.ts";
+import {
+	BUDGET,
+	FAULT_ERROR_CODE,
+	FAULT_HAS_ERROR_CODE,
+	FAULT_VECTOR,
+	type Field,
+	RIP,
+	SEGMENT,
+	SEGMENT_BASE,
+	SEGMENT_LIMIT,
+	TLB_EXECUTE_MASK,
+} from "../state.ts";
+import {
+	call,
+	callIndirect,
+	type Expression,
+	load,
+	localGet,
+	op,
+} from "../../wasm/expression.ts";
+import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
+import type { FunctionRef, FunctionType, Local } from "../../wasm/references.ts";
+import { expr } from "./arithmetic-emitter.ts";
+import { type Continuation, ColdEmitter } from "./cold-emitter.ts";
+import type { ColdForm } from "./form.ts";
+import type { InstructionContext } from "./instruction-emitter.ts";
+import {
+	RECORD_BYTES,
+	RECORD_DISPLACEMENT,
+	RECORD_HANDLER,
+	RECORD_IMMEDIATE,
+	RECORD_LENGTH,
+	RECORD_LINK,
+	RECORD_PAGE_OFFSET,
+} from "./record.ts";
+import { StateEmitter } from "./state-emitter.ts";
+import {
+	STATUS_BUDGET,
+	STATUS_FAULT,
+	STATUS_JUMP,
+	STATUS_NEXT,
+	STATUS_REPEAT,
+	STATUS_RETRY,
+	STATUS_STOP,
+	STATUS_STOP_JUMP,
+} from "./status.ts";
+
+/** What the loop needs besides the handlers' context. */
+export interface LoopContext extends InstructionContext {
+	/** () → record for RIP, or 0 with a fault noted. */
+	readonly resolve: FunctionRef;
+	/** (record, ripPage) → status: the type of out-of-line handlers. */
+	readonly handlerType: FunctionType;
+}
+
+/** Generates the semantics of one form into an emitter. */
+export type EmitForm = (emitter: ColdEmitter, form: ColdForm) => void;
+
+const CS = 1;
+
+export class ColdLoop {
+	readonly #code: FunctionBuilder;
+	readonly #context: LoopContext;
+	readonly #e: StateEmitter;
+	readonly #record: Local<"i32">;
+	readonly #ripPage: Local<"i64">;
+	readonly #budget: Local<"i32">;
+	readonly #target: Local<"i64">;
+
+	constructor(code: FunctionBuilder, context: LoopContext) {
+		this.#code = code;
+		this.#context = context;
+		this.#e = new StateEmitter(code, context);
+		this.#record = code.local("i32");
+		this.#ripPage = code.local("i64");
+		this.#budget = code.local("i32");
+		this.#target = code.local("i64");
+	}
+
+	/** Emits the whole function: () → status. */
+	emit(inlineForms: readonly ColdForm[], emitForm: EmitForm): void {
+		const code = this.#code;
+		code.set(this.#budget, expr(this.#e.readState(BUDGET)));
+		code.set(this.#target, expr(this.#e.readState(RIP)));
+		code.loop((transfer) => {
+			const mark = code.mark();
+			this.#emitTransfer();
+			code.releaseTo(mark);
+			code.loop((next) => {
+				this.#emitBudgetCheck();
+				this.#emitDispatch(inlineForms, emitForm, next, transfer);
+				this.#emitOutOfLine(next, transfer);
+			});
+		});
+	}
+
+	/** Sets record and ripPage for `target`. */
+	#emitTransfer(): void {
+		const code = this.#code;
+		const e = this.#e;
+		const address = e.wrap(this.#get(this.#target) as I64);
+		const linear = e.let(e.add(address, this.#codeSegment(SEGMENT_BASE)));
+		code.block((found) => {
+			code.block((slow) => this.#emitJumpCache(linear, slow, found));
+			this.#emitResolve();
+		});
+		const offset = e.and(linear, e.i32(0xfff));
+		const target = this.#get(this.#target) as I64;
+		code.set(this.#ripPage, expr(e.sub(target, e.extendU(offset))));
+	}
+
+	#emitJumpCache(linear: I32, slow: Label, found: Label): void {
+		const code = this.#code;
+		const e = this.#e;
+		const target = this.#get(this.#target) as I64;
+		const address = e.wrap(target);
+		code.brIf(slow, expr(e.wrap(e.shrU(target, e.i64(32)))));
+		const limit = this.#codeSegment(SEGMENT_LIMIT);
+		code.brIf(slow, expr(e.gtU(address, limit)));
+		const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
+		const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
+		const mask = e.readState(TLB_EXECUTE_MASK) as I32;
+		code.brIf(slow, expr(e.and(entry, mask)));
+		const host = e.let(e.add(linear, e.and(entry, e.i32(-4096))));
+		const cached = e.let(jumpCacheOffset(e, host));
+		const key = load("i32.load", expr(cached), JUMP_CACHE_BASE) as I32;
+		code.brIf(slow, expr(e.ne(key, host)));
+		code.set(
+			this.#record,
+			load("i32.load", expr(cached), JUMP_CACHE_BASE + 4),
+		);
+		code.br(found);
+	}
+
+	/** Asks TypeScript for the record of `target`. */
+	#emitResolve(): void {
+		this.#writeBack(this.#get(this.#target) as I64);
+		this.#code.set(this.#record, call(this.#context.resolve));
+		this.#code.if(op("i32.eqz", localGet(this.#record)), () =>
+			this.#return(STATUS_FAULT),
+		);
+	}
+
+	#emitBudgetCheck(): void {
+		const e = this.#e;
+		const budget = this.#get(this.#budget) as I32;
+		this.#code.if(expr(e.eqz(budget)), () => {
+			this.#writeBack(this.#rip());
+			this.#return(STATUS_BUDGET);
+		});
+		this.#code.set(this.#budget, expr(e.sub(budget, e.i32(1))));
+	}
+
+	/** br_table; falls out behind it for forms without inline handler. */
+	#emitDispatch(
+		forms: readonly ColdForm[],
+		emitForm: EmitForm,
+		next: Label,
+		transfer: Label,
+	): void {
+		const code = this.#code;
+		const bodies = [
+			...this.#pseudoHandlers(next, transfer),
+			...forms.map((form) => (generic: Label) => {
+				const inline = this.#inlineContinuation(next, transfer, generic);
+				emitForm(new ColdEmitter(code, this.#context, form, inline), form);
+				this.#advance();
+				code.br(next);
+			}),
+		];
+		code.block((generic) => {
+			const labels: Label[] = [];
+			const nest = (index: number): void => {
+				if (index < 0) {
+					const handler = load(
+						"i32.load16_u",
+						localGet(this.#record),
+						RECORD_HANDLER,
+					);
+					code.brTable([...labels].reverse(), generic, handler);
+					return;
+				}
+				code.block((label) => {
+					labels.push(label);
+					nest(index - 1);
+				});
+				const mark = code.mark();
+				bodies[index]?.(generic);
+				code.releaseTo(mark);
+			};
+			nest(bodies.length - 1);
+		});
+	}
+
+	/** By handler number: STALE, CROSS, GOTO, STRADDLE, FAULT. None of them counts. */
+	#pseudoHandlers(next: Label, transfer: Label): (() => void)[] {
+		const code = this.#code;
+		const uncount = () => {
+			const budget = this.#get(this.#budget) as I32;
+			code.set(this.#budget, expr(this.#e.add(budget, this.#e.i32(1))));
+		};
+		const resolveHere = () => {
+			code.set(this.#target, expr(this.#rip()));
+			this.#emitResolve();
+			code.br(next);
+		};
+		return [
+			() => {
+				uncount();
+				resolveHere();
+			},
+			() => {
+				uncount();
+				code.set(this.#target, expr(this.#rip()));
+				code.br(transfer);
+			},
+			() => {
+				uncount();
+				code.set(this.#record, expr(this.#field(RECORD_LINK)));
+				code.br(next);
+			},
+			() => {
+				uncount();
+				code.block((changed) => {
+					this.#emitStraddleCheck(changed);
+					this.#advance();
+					code.br(next);
+				});
+				resolveHere();
+			},
+			() => {
+				uncount();
+				const e = this.#e;
+				e.writeState(FAULT_VECTOR, this.#field(RECORD_IMMEDIATE));
+				e.writeState(FAULT_HAS_ERROR_CODE, this.#field(RECORD_IMMEDIATE + 4));
+				e.writeState(FAULT_ERROR_CODE, e.i32(0));
+				this.#writeBack(this.#rip());
+				this.#return(STATUS_FAULT);
+			},
+		];
+	}
+
+	/** The second page of a straddling instruction still is where it was decoded from. */
+	#emitStraddleCheck(changed: Label): void {
+		const e = this.#e;
+		const address = e.wrap(this.#get(this.#ripPage) as I64);
+		const linear = e.let(
+			e.add(
+				e.and(
+					e.add(address, this.#codeSegment(SEGMENT_BASE)),
+					e.i32(-4096),
+				),
+				e.i32(4096),
+			),
+		);
+		const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
+		const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
+		const mask = e.readState(TLB_EXECUTE_MASK) as I32;
+		this.#code.brIf(changed, expr(e.and(entry, mask)));
+		const host = e.add(linear, e.and(entry, e.i32(-4096)));
+		this.#code.brIf(
+			changed,
+			expr(e.ne(host, this.#field(RECORD_DISPLACEMENT))),
+		);
+	}
+
+	/** Calls the handler of the record and does what its status says. */
+	#emitOutOfLine(next: Label, transfer: Label): void {
+		const code = this.#code;
+		const e = this.#e;
+		e.writeState(BUDGET, this.#get(this.#budget));
+		const status = e.let(
+			callIndirect(
+				this.#context.handlerType,
+				load("i32.load16_u", localGet(this.#record), RECORD_HANDLER),
+				localGet(this.#record),
+				localGet(this.#ripPage),
+			) as Value as I32,
+		);
+		const when = (value: number, then: () => void) =>
+			code.if(expr(e.eq(status, e.i32(value))), then);
+		when(STATUS_NEXT, () => {
+			this.#advance();
+			code.br(next);
+		});
+		when(STATUS_JUMP, () => {
+			code.set(this.#target, expr(e.readState(RIP)));
+			code.br(transfer);
+		});
+		code.brIf(next, expr(e.eq(status, e.i32(STATUS_REPEAT))));
+		const budget = this.#get(this.#budget) as I32;
+		const uncounted = expr(e.add(budget, e.i32(1)));
+		when(STATUS_RETRY, () => {
+			code.set(this.#budget, uncounted);
+			code.br(next);
+		});
+		when(STATUS_FAULT, () => {
+			code.set(this.#budget, uncounted);
+			this.#writeBack(this.#rip());
+			this.#return(STATUS_FAULT);
+		});
+		when(STATUS_STOP, () => {
+			const length = load(
+				"i32.load8_u",
+				localGet(this.#record),
+				RECORD_LENGTH,
+			) as I32;
+			this.#writeBack(e.add(this.#rip(), e.extendU(length)));
+			this.#return(STATUS_STOP);
+		});
+		this.#return(STATUS_STOP_JUMP);
+	}
+
+	#inlineContinuation(
+		next: Label,
+		transfer: Label,
+		generic: Label,
+	): Continuation {
+		const code = this.#code;
+		const jump = (target: I64) => {
+			code.set(this.#target, expr(target));
+			code.br(transfer);
+		};
+		return {
+			record: this.#record,
+			ripPage: this.#ripPage,
+			bail: generic,
+			jump,
+			jumpRelative: (target) => {
+				const link = this.#e.let(this.#field(RECORD_LINK));
+				code.if(expr(link), () => {
+					code.set(this.#record, expr(link));
+					code.br(next);
+				});
+				jump(target);
+			},
+			repeat: () => code.br(next),
+			stop: () => {
+				throw new Error("a form that may stop cannot be inline");
+			},
+			// Nothing is written yet: the out-of-line handler starts over.
+			leave: () => code.br(generic),
+		};
+	}
+
+	#advance(): void {
+		const sum = op("i32.add", localGet(this.#record), expr(this.#e.i32(32)));
+		this.#code.set(this.#record, sum);
+		if (RECORD_BYTES !== 32) throw new Error("records are 32 bytes");
+	}
+
+	#rip(): I64 {
+		const offset = load(
+			"i32.load16_u",
+			localGet(this.#record),
+			RECORD_PAGE_OFFSET,
+		) as I32;
+		return this.#e.add(
+			this.#get(this.#ripPage) as I64,
+			this.#e.extendU(offset),
+		);
+	}
+
+	#writeBack(rip: I64): void {
+		this.#e.writeState(RIP, rip);
+		this.#e.writeState(BUDGET, this.#get(this.#budget));
+	}
+
+	#return(status: number): void {
+		this.#code.return(expr(this.#e.i32(status)));
+	}
+
+	#field(offset: number): I32 {
+		return load("i32.load", localGet(this.#record), offset) as I32;
+	}
+
+	#codeSegment(byteOffset: number): I32 {
+		const field: Field = SEGMENT;
+		return this.#e.readState(field, CS, byteOffset, 4) as I32;
+	}
+
+	#get(local: Local): Value {
+		return localGet(local) as Expression as Value;
+	}
+}
+
+/** Byte offset of a host code address's entry in the jump cache, as generated code. */
+function jumpCacheOffset(e: StateEmitter, host: I32): I32 {
+	const mixed = e.xor(host, e.shrU(host, e.i32(12)));
+	return e.shl(e.and(mixed, e.i32(JUMP_CACHE_ENTRIES - 1)), e.i32(3));
+}
+
+/** The same hash in TypeScript, for whoever fills the cache. */
+export function jumpCacheIndex(host: number): number {
+	return (host ^ (host >>> 12)) & (JUMP_CACHE_ENTRIES - 1);
+}

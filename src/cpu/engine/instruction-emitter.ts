@@ -1,0 +1,371 @@
+/**
+ * What both engines' emitters share beyond state and arithmetic: the memory
+ * fast path (segment check, TLB, access), faults, system operations.
+ *
+ * The engines differ in where operands come from and in how an instruction
+ * ends; those are the abstract members.
+ *
+ * @journey E:450 From effective address to bytes
+ */
+
+import type { Field } from "../state.ts";
+import {
+	FAULT_ERROR_CODE,
+	FAULT_HAS_ERROR_CODE,
+	FAULT_VECTOR,
+	NEXT_RIP,
+	RIP,
+	SEGMENT_BASE,
+	SEGMENT_READ_SAFE,
+	SEGMENT_WRITE_SAFE,
+	segmentOffset,
+	TLB_READ_MASK,
+	TLB_WRITE_MASK,
+} from "../state.ts";
+import { RAM_BASE, TLB_BASE } from "../memory-layout.ts";
+import type {
+	I32,
+	I64,
+	Integer,
+	SystemName,
+	Value,
+	Variable,
+} from "../semantics/emitter.ts";
+import { SYSTEM_OPERATIONS } from "../semantics/system-operations.ts";
+import { call, load } from "../../wasm/expression.ts";
+import type { Label } from "../../wasm/function-builder.ts";
+import type { FunctionRef } from "../../wasm/references.ts";
+import { expr } from "./arithmetic-emitter.ts";
+import { type CodeContext, StateEmitter } from "./state-emitter.ts";
+import { STATUS_FAULT, STATUS_NEXT } from "./status.ts";
+
+/** The functions of the MMU and the system that generated code imports. */
+export interface InstructionContext extends CodeContext {
+	/**
+	 * (linear low, linear high, bytes, intent) → host address, or 0 with a fault
+	 * noted. An address below RAM_BASE is a staging buffer.
+	 */
+	readonly translate: FunctionRef;
+	/** (segment's state offset, offset, bytes, intent) → 1, or 0 with a fault noted. */
+	readonly checkSegment: FunctionRef;
+	/** () → what was staged for writing goes to its real place. */
+	readonly commit: FunctionRef;
+	/** (operation number, a, b, c) → status. */
+	readonly system: FunctionRef;
+}
+
+/** "modify" is a write that reads first: devices see both. */
+export type Intent = "read" | "write" | "modify";
+const INTENTS: readonly Intent[] = ["read", "write", "modify"];
+/** How generated code tells the MMU what it intends. */
+export const INTENT_READ = INTENTS.indexOf("read");
+export const INTENT_MODIFY = INTENTS.indexOf("modify");
+
+/** Numbers by which generated code names system operations. */
+export const SYSTEM_NUMBERS: ReadonlyMap<string, number> = new Map(
+	Object.keys(SYSTEM_OPERATIONS).map((name, number) => [name, number]),
+);
+
+const PAGE_BYTES = 4096;
+const VECTOR_GP = 13;
+const VECTOR_SS = 12;
+const SS = 2;
+const FS = 4;
+
+export abstract class InstructionEmitter extends StateEmitter {
+	declare readonly context: InstructionContext;
+	readonly long: boolean;
+	/** CS, DS, ES and SS are flat (always so in 64-bit mode). */
+	readonly flat: boolean;
+
+	constructor(
+		code: StateEmitter["code"],
+		context: InstructionContext,
+		long: boolean,
+		flat: boolean,
+	) {
+		super(code, context);
+		this.long = long;
+		this.flat = flat || long;
+	}
+
+	abstract currentRip(): Integer;
+	abstract nextRip(): Integer;
+	abstract jump(target: Integer): void;
+	abstract jumpRelative(): void;
+	abstract repeat(): void;
+	abstract stop(): void;
+	/** Ends the instruction with a status known now, or only at run time. */
+	protected abstract leave(status: I32): void;
+	/** State offset of the instruction's data segment register, and whether it is flat. */
+	protected abstract dataSegment(): { offset: I32; flat: boolean };
+	/**
+	 * Where code goes whose memory access the fast path cannot do; undefined =
+	 * the slow path stands in line.
+	 */
+	protected readonly bail: Label | undefined = undefined;
+
+	fault(vector: number, errorCode?: I32): void {
+		this.#set(FAULT_VECTOR, this.i32(vector));
+		this.#set(FAULT_HAS_ERROR_CODE, this.i32(errorCode ? 1 : 0));
+		this.#set(FAULT_ERROR_CODE, errorCode ?? this.i32(0));
+		this.leave(this.i32(STATUS_FAULT));
+	}
+
+	faultIf(condition: I32, vector: number, errorCode?: I32): void {
+		this.if(condition, () => this.fault(vector, errorCode));
+	}
+
+	system(name: SystemName, ...args: readonly I32[]): void {
+		const number = SYSTEM_NUMBERS.get(name);
+		if (number === undefined) throw new Error(`no system operation ${name}`);
+		this.#set(RIP, this.#toI64(this.currentRip()));
+		this.#set(NEXT_RIP, this.#toI64(this.nextRip()));
+		const zero = this.i32(0);
+		const [a = zero, b = zero, c = zero] = args;
+		const status = this.let(
+			call(
+				this.context.system,
+				...[this.i32(number), a, b, c].map(expr),
+			) as Value as I32,
+		);
+		this.if(this.ne(status, this.i32(STATUS_NEXT)), () => this.leave(status));
+	}
+
+	// Segmented memory
+
+	loadSegment(
+		segment: number | "data",
+		offset: Integer,
+		width: number,
+	): Integer {
+		const linear = this.linear(segment, offset, width / 8, "read");
+		return this.loadLinear(linear, width);
+	}
+
+	storeSegment(
+		segment: number | "data",
+		offset: Integer,
+		width: number,
+		value: Integer,
+	): void {
+		const linear = this.linear(segment, offset, width / 8, "write");
+		this.storeLinear(linear, width / 8, (address) =>
+			this.storeFast(address, width, value),
+		);
+	}
+
+	prepareStore(
+		segment: number | "data",
+		offset: Integer,
+		width: number,
+	): (value: Integer) => void {
+		const linear = this.linear(segment, offset, width / 8, "write");
+		return this.prepareLinear(linear, width);
+	}
+
+	fastAddress(
+		segment: number | "data",
+		offset: Integer,
+		width: number,
+		intent: Intent,
+	): I32 {
+		const linear = this.linear(segment, offset, width / 8, intent);
+		const result = this.variable(this.i32(0));
+		this.code.block((slow) => {
+			result.set(this.#fastHost(linear, width / 8, intent, slow));
+		});
+		return result.get();
+	}
+
+	loadFast(address: I32, width: number): Integer {
+		return this.let(this.loadHost(address, width) as Integer);
+	}
+
+	storeFast(address: I32, width: number, value: Integer): void {
+		const fitted = this.toWidth(width, value);
+		const store = STORES[width] as "i32.store";
+		this.code.store(store, expr(address), expr(fitted));
+	}
+
+	copyFast(to: I32, from: I32, lengthBytes: I32): void {
+		this.code.memoryCopy(expr(to), expr(from), expr(lengthBytes));
+	}
+
+	fillFast(to: I32, byte: I32, lengthBytes: I32): void {
+		this.code.memoryFill(expr(to), expr(byte), expr(lengthBytes));
+	}
+
+	// Linear memory, for operands
+
+	/** Linear address of segment:offset after limit and type checks. */
+	protected linear(
+		segment: number | "data",
+		offset: Integer,
+		bytes: number,
+		intent: Intent,
+	): Integer {
+		const named = this.let(offset) as Integer;
+		const register = this.#segment(segment);
+		if (register.flat) return named;
+		if (this.long) {
+			const base = this.stateLoad(register.offset, SEGMENT_BASE, 8);
+			return this.let(this.add(this.toWidth(64, named) as I64, base as I64));
+		}
+		this.#checkSegment(register.offset, named as I32, bytes, intent);
+		const base = this.stateLoad(register.offset, SEGMENT_BASE, 4) as I32;
+		return this.let(this.add(named as I32, base));
+	}
+
+	protected loadLinear(linear: Integer, width: number): Integer {
+		const host = this.hostAddress(linear, width / 8, "read");
+		return this.loadFast(host, width);
+	}
+
+	protected loadHost(host: I32, width: number): Value {
+		return load(LOADS[width] as "i32.load", expr(host));
+	}
+
+	/** Stores with `write(host address)`, staged and committed where need be. */
+	protected storeLinear(
+		linear: Integer,
+		bytes: number,
+		write: (address: I32) => void,
+	): void {
+		const host = this.hostAddress(linear, bytes, "write");
+		write(host);
+		this.commit(host);
+	}
+
+	/** Checks a write now; the writer returned performs it. */
+	protected prepareLinear(
+		linear: Integer,
+		width: number,
+	): (value: Integer) => void {
+		const host = this.hostAddress(linear, width / 8, "write");
+		return (value) => {
+			this.storeFast(host, width, value);
+			this.commit(host);
+		};
+	}
+
+	/** Hands staged bytes over when `host` is a staging buffer. */
+	protected commit(host: I32): void {
+		// Without an in-line slow path the address is always RAM.
+		if (this.bail !== undefined) return;
+		this.if(this.ltU(host, this.i32(RAM_BASE)), () =>
+			this.code.evaluate(call(this.context.commit)),
+		);
+	}
+
+	/** Host address of `bytes` bytes at a linear address, faults taken. */
+	protected hostAddress(linear: Integer, bytes: number, intent: Intent): I32 {
+		if (this.bail !== undefined) {
+			return this.let(this.#fastHost(linear, bytes, intent, this.bail));
+		}
+		const host: Variable<"i32"> = this.variable(this.i32(0));
+		this.code.block((done) => {
+			this.code.block((slow) => {
+				host.set(this.#fastHost(linear, bytes, intent, slow));
+				this.code.br(done);
+			});
+			host.set(this.#translate(linear, bytes, intent));
+			this.if(this.eqz(host.get()), () => this.leave(this.i32(STATUS_FAULT)));
+		});
+		return host.get();
+	}
+
+	/** The TLB fast path: branches to `slow` unless it holds. */
+	#fastHost(linear: Integer, bytes: number, intent: Intent, slow: Label): I32 {
+		const address = this.let(this.wrap(linear));
+		if (linear.type === "i64") {
+			const high = this.wrap(this.shrU(linear as I64, this.i64(32)));
+			this.code.brIf(slow, expr(high));
+		}
+		const slot = this.and(
+			this.shrU(address, this.i32(10)),
+			this.i32(0x3f_fffc),
+		);
+		const entry = this.let(load("i32.load", expr(slot), TLB_BASE) as I32);
+		const mask = intent === "read" ? TLB_READ_MASK : TLB_WRITE_MASK;
+		const test = this.and(
+			entry,
+			this.stateLoad(this.i32(0), mask.offset, 4) as I32,
+		);
+		this.code.brIf(slow, expr(test));
+		if (bytes > 1) {
+			const offset = this.and(address, this.i32(PAGE_BYTES - 1));
+			const last = this.i32(PAGE_BYTES - bytes);
+			this.code.brIf(slow, expr(this.gtU(offset, last)));
+		}
+		return this.add(address, this.and(entry, this.i32(-PAGE_BYTES)));
+	}
+
+	#translate(linear: Integer, bytes: number, intent: Intent): I32 {
+		const wide = linear.type === "i64";
+		const high = wide
+			? this.wrap(this.shrU(linear as I64, this.i64(32)))
+			: this.i32(0);
+		const code = this.i32(INTENTS.indexOf(intent));
+		const args = [this.wrap(linear), high, this.i32(bytes), code];
+		return call(this.context.translate, ...args.map(expr)) as Value as I32;
+	}
+
+	#checkSegment(
+		segment: I32,
+		offset: I32,
+		bytes: number,
+		intent: Intent,
+	): void {
+		const safe =
+			intent === "read" ? SEGMENT_READ_SAFE : SEGMENT_WRITE_SAFE;
+		const limit = this.stateLoad(segment, safe, 4) as I32;
+		const outside = this.geU(offset, limit);
+		if (this.bail !== undefined) {
+			this.code.brIf(this.bail, expr(outside));
+			return;
+		}
+		this.if(outside, () => {
+			const code = this.i32(INTENTS.indexOf(intent));
+			const args = [segment, offset, this.i32(bytes), code];
+			const ok = call(this.context.checkSegment, ...args.map(expr));
+			this.if(this.eqz(ok as Value as I32), () =>
+				this.leave(this.i32(STATUS_FAULT)),
+			);
+		});
+	}
+
+	/** #GP(0), or #SS(0) through the stack segment: what a non-canonical or misaligned access raises. */
+	protected addressFaultVector(segment: number | "data"): number {
+		return segment === SS ? VECTOR_SS : VECTOR_GP;
+	}
+
+	#segment(segment: number | "data"): { offset: I32; flat: boolean } {
+		if (segment === "data") return this.dataSegment();
+		const flat = this.flat && segment < FS;
+		return { offset: this.i32(segmentOffset(segment)), flat };
+	}
+
+	#toI64(value: Integer): I64 {
+		return this.toWidth(64, value) as I64;
+	}
+
+	#set(field: Field, value: Value): void {
+		this.writeState(field, value);
+	}
+}
+
+const LOADS: Readonly<Record<number, string>> = {
+	8: "i32.load8_u",
+	16: "i32.load16_u",
+	32: "i32.load",
+	64: "i64.load",
+	128: "v128.load",
+};
+const STORES: Readonly<Record<number, string>> = {
+	8: "i32.store8",
+	16: "i32.store16",
+	32: "i32.store",
+	64: "i64.store",
+	128: "v128.store",
+};

@@ -1,0 +1,84 @@
+/**
+ * Compiles all kernels as one module, the first time generated code wants any.
+ *
+ * @journey E:485 Kernels as functions
+ */
+
+import type { Kernel } from "../float/kernel.ts";
+import { STATE_BASE } from "../memory-layout.ts";
+import type { Value } from "../semantics/emitter.ts";
+import { localGet } from "../../wasm/expression.ts";
+import { FunctionBuilder } from "../../wasm/function-builder.ts";
+import { ModuleBuilder } from "../../wasm/module-builder.ts";
+import type { FunctionRef } from "../../wasm/references.ts";
+import { expr } from "./arithmetic-emitter.ts";
+import { type CodeContext, StateEmitter } from "./state-emitter.ts";
+
+export class KernelModule {
+	readonly #memory: WebAssembly.Memory;
+	readonly #kernels: readonly Kernel[];
+	#exports: WebAssembly.ModuleImports | undefined;
+
+	constructor(memory: WebAssembly.Memory, kernels: readonly Kernel[]) {
+		this.#memory = memory;
+		this.#kernels = kernels;
+	}
+
+	/** Imports every kernel into `module`; returns the look-up for its code. */
+	declareImports(module: ModuleBuilder): CodeContext["kernel"] {
+		const refs = new Map<string, FunctionRef>();
+		for (const { name, params, result } of this.#kernels) {
+			const results = result === undefined ? [] : [result];
+			const ref = module.importFunction("kernel", name, params, results);
+			refs.set(name, ref);
+		}
+		return lookUp(refs);
+	}
+
+	/** The compiled functions by name. */
+	functions(): WebAssembly.ModuleImports {
+		this.#exports ??= this.#compile();
+		return this.#exports;
+	}
+
+	#compile(): WebAssembly.ModuleImports {
+		const module = new ModuleBuilder();
+		module.importMemory("cpu", "memory", { minPages: 1 });
+		const refs = new Map<string, FunctionRef>();
+		for (const { name, params, result } of this.#kernels) {
+			const results = result === undefined ? [] : [result];
+			const ref = module.declareFunction(params, results, name);
+			refs.set(name, ref);
+			module.exportFunction(name, ref);
+		}
+		const context = { stateBase: STATE_BASE, kernel: lookUp(refs) };
+		for (const kernel of this.#kernels) {
+			const ref = refs.get(kernel.name) as FunctionRef;
+			module.defineFunction(ref, kernelBody(kernel, context));
+		}
+		const compiled = new WebAssembly.Module(module.toBytes());
+		const imports = { cpu: { memory: this.#memory } };
+		const { exports } = new WebAssembly.Instance(compiled, imports);
+		return exports as WebAssembly.ModuleImports;
+	}
+}
+
+function kernelBody(kernel: Kernel, context: CodeContext): FunctionBuilder {
+	const results = kernel.result === undefined ? [] : [kernel.result];
+	const code = new FunctionBuilder(kernel.params, results);
+	const e = new StateEmitter(code, context);
+	const args = kernel.params.map(
+		(_, i) => localGet(code.param(i)) as unknown as Value,
+	);
+	const value = kernel.build(e, ...args);
+	if (value !== undefined) code.return(expr(value));
+	return code;
+}
+
+function lookUp(refs: ReadonlyMap<string, FunctionRef>): CodeContext["kernel"] {
+	return (name) => {
+		const ref = refs.get(name);
+		if (ref === undefined) throw new Error(`no kernel named ${name}`);
+		return ref;
+	};
+}

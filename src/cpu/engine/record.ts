@@ -1,0 +1,146 @@
+/**
+ * Pre-decoded records: one instruction as the cold engine reads it, 32 bytes
+ * in the arena.
+ *
+ * | offset | width | meaning |
+ * | --- | --- | --- |
+ * | 0 | 2 | handler number |
+ * | 2 | 2 | offset of the instruction in its page |
+ * | 4 | 1 | length in bytes |
+ * | 5 | 1 | log2 of the index scale |
+ * | 6 | 2 | reg operand: state offset of the register, or its number (S, C, D) |
+ * | 8 | 2 | r/m operand: state offset (or number of an x87 register); base register with memory |
+ * | 10 | 2 | index register: state offset |
+ * | 12 | 4 | displacement, sign-extended by whoever needs 64 bits |
+ * | 16 | 8 | immediate, sign-extended |
+ * | 24 | 4 | second immediate (ENTER, far pointers), or record of a branch target in the same page |
+ * | 28 | 2 | state offset of the data segment register |
+ *
+ * Absent registers name the state's ZERO slot, so that an effective address is
+ * the same sum for every instruction.
+ *
+ * @journey E:440 Instructions as records
+ */
+
+import type { Instruction } from "../decode/instruction.ts";
+import { operandsOf } from "../decode/operand-spec.ts";
+import { FPR, GPR, gprOffset, segmentOffset, XMM, ZERO } from "../state.ts";
+
+export const RECORD_BYTES = 32;
+export const RECORD_HANDLER = 0;
+export const RECORD_PAGE_OFFSET = 2;
+export const RECORD_LENGTH = 4;
+export const RECORD_SCALE = 5;
+export const RECORD_REG = 6;
+export const RECORD_RM = 8;
+export const RECORD_BASE = 8;
+export const RECORD_INDEX = 10;
+export const RECORD_DISPLACEMENT = 12;
+export const RECORD_IMMEDIATE = 16;
+export const RECORD_LINK = 24;
+export const RECORD_IMMEDIATE2 = 24;
+export const RECORD_SEGMENT = 28;
+
+/** Handler numbers that are no instruction; the loop has them built in. */
+export const HANDLER_STALE = 0;
+/** Goes on at the page offset of the record (the next page's first bytes). */
+export const HANDLER_CROSS = 1;
+/** Goes on at the linked record. */
+export const HANDLER_GOTO = 2;
+/** The next record straddles pages: goes on if the second page still is the one in DISPLACEMENT (host address). */
+export const HANDLER_STRADDLE = 3;
+/** Raises the exception in IMMEDIATE (vector, then 1 with an error code of 0): bytes that are no instruction. */
+export const HANDLER_FAULT = 4;
+export const PSEUDO_HANDLERS = 5;
+
+/** Writes an instruction's record. */
+export function writeRecord(
+	view: DataView,
+	at: number,
+	handler: number,
+	pageOffset: number,
+	instruction: Instruction,
+): void {
+	writePseudoRecord(view, at, handler, pageOffset);
+	view.setUint8(at + RECORD_LENGTH, instruction.lengthBytes);
+	view.setUint16(at + RECORD_REG, regSlot(instruction), true);
+	const { memory } = instruction;
+	if (memory === undefined) {
+		view.setUint16(at + RECORD_RM, rmSlot(instruction), true);
+	} else {
+		view.setUint8(at + RECORD_SCALE, memory.index < 0 ? 0 : memory.scale);
+		view.setUint16(at + RECORD_BASE, addressSlot(memory.base), true);
+		view.setUint16(at + RECORD_INDEX, addressSlot(memory.index), true);
+		view.setInt32(at + RECORD_DISPLACEMENT, memory.displacement, true);
+	}
+	view.setInt32(at + RECORD_IMMEDIATE, instruction.immediate, true);
+	view.setInt32(at + RECORD_IMMEDIATE + 4, instruction.immediateHigh, true);
+	view.setInt32(at + RECORD_IMMEDIATE2, instruction.immediate2, true);
+	const segment = memory?.segment ?? instruction.segment;
+	view.setUint16(at + RECORD_SEGMENT, segmentOffset(segment), true);
+}
+
+/** A record with a handler and a place, all else zero. */
+export function writePseudoRecord(
+	view: DataView,
+	at: number,
+	handler: number,
+	pageOffset: number,
+): void {
+	for (let i = 4; i < RECORD_BYTES; i += 4) view.setInt32(at + i, 0, true);
+	view.setUint16(at + RECORD_HANDLER, handler, true);
+	view.setUint16(at + RECORD_PAGE_OFFSET, pageOffset, true);
+}
+
+function addressSlot(register: number): number {
+	return register < 0 ? ZERO.offset : GPR.offset + register * 8;
+}
+
+/** Where the reg field's operand lives. */
+function regSlot(instruction: Instruction): number {
+	for (const { method, type } of operandsOf(instruction.row)) {
+		switch (method) {
+			case "G":
+				return registerSlot(instruction, instruction.reg, type);
+			case "V":
+				return XMM.offset + instruction.reg * XMM.stride;
+			case "P":
+				return FPR.offset + (instruction.reg & 7) * FPR.stride;
+			case "S":
+			case "C":
+			case "D":
+				return instruction.reg;
+		}
+	}
+	return 0;
+}
+
+/** Where the r/m field's register operand lives. */
+function rmSlot(instruction: Instruction): number {
+	const { rm } = instruction;
+	for (const { method, type } of operandsOf(instruction.row)) {
+		switch (method) {
+			case "E":
+			case "R":
+			case "Z":
+				return registerSlot(instruction, rm, type);
+			case "W":
+			case "U":
+				return XMM.offset + rm * XMM.stride;
+			case "Q":
+			case "N":
+				return FPR.offset + (rm & 7) * FPR.stride;
+			case "fixed":
+				if (type === "STi") return rm;
+		}
+	}
+	return 0;
+}
+
+function registerSlot(
+	instruction: Instruction,
+	register: number,
+	type: string,
+): number {
+	return gprOffset(register, type === "b" ? 8 : 32, instruction.rex);
+}

@@ -1,0 +1,109 @@
+/**
+ * The software TLB of the 32-bit linear space: one word for each 4 KiB page,
+ * read by generated code on every access.
+ *
+ * | bits | meaning |
+ * | --- | --- |
+ * | 31..12 | host page address minus linear page address, modulo 2^32 |
+ * | 0 | supervisor reads leave the fast path |
+ * | 1 | supervisor writes do |
+ * | 2 | supervisor fetches do |
+ * | 3..5 | the same for user mode |
+ * | 6 | always set: a mask with this bit sends every access to the slow path (alignment checks, data breakpoints) |
+ *
+ * An access tests the entry with its mask from CPU state (TLB_READ_MASK, ...)
+ * and adds the upper bits to the linear address. An absent entry is all ones.
+ *
+ * @journey E:500 A page table for the fast path
+ */
+
+import { TLB_BASE, TLB_ENTRIES } from "../memory-layout.ts";
+
+export const TLB_READ_SUPERVISOR = 1 << 0;
+export const TLB_WRITE_SUPERVISOR = 1 << 1;
+export const TLB_EXECUTE_SUPERVISOR = 1 << 2;
+export const TLB_READ_USER = 1 << 3;
+export const TLB_WRITE_USER = 1 << 4;
+export const TLB_EXECUTE_USER = 1 << 5;
+export const TLB_ALWAYS = 1 << 6;
+/** Both write bits. */
+export const TLB_WRITE = TLB_WRITE_SUPERVISOR | TLB_WRITE_USER;
+
+const EMPTY = -1;
+/** Pages that may be entered before everything is dropped. */
+const MOST_ENTRIES = 16384;
+const PAGE_MASK = ~0xfff;
+
+export class Tlb {
+	readonly #entries: Int32Array;
+	/** Linear page numbers of entries, by whether CR3 writes keep them. */
+	readonly #used = new Int32Array(MOST_ENTRIES);
+	readonly #usedGlobal = new Int32Array(MOST_ENTRIES);
+	#usedCount = 0;
+	#usedGlobalCount = 0;
+
+	constructor(buffer: ArrayBufferLike) {
+		this.#entries = new Int32Array(buffer, TLB_BASE, TLB_ENTRIES);
+		this.#entries.fill(EMPTY);
+	}
+
+	/** The entry of linear page `page`, or -1. */
+	get(page: number): number {
+		return this.#entries[page] as number;
+	}
+
+	/** Maps a linear page to the host page; `flags` are the TLB_* bits set. */
+	set(page: number, hostPage: number, flags: number, global: boolean): void {
+		if (this.#entries[page] === EMPTY) this.#remember(page, global);
+		const delta = (hostPage - page * 4096) & PAGE_MASK;
+		this.#entries[page] = delta | flags | TLB_ALWAYS;
+	}
+
+	/** INVLPG. */
+	drop(page: number): void {
+		this.#entries[page] = EMPTY;
+	}
+
+	/** A CR3 write: all but global entries. */
+	dropLocal(): void {
+		for (let i = 0; i < this.#usedCount; i++) {
+			this.#entries[this.#used[i] as number] = EMPTY;
+		}
+		this.#usedCount = 0;
+	}
+
+	dropAll(): void {
+		this.dropLocal();
+		for (let i = 0; i < this.#usedGlobalCount; i++) {
+			this.#entries[this.#usedGlobal[i] as number] = EMPTY;
+		}
+		this.#usedGlobalCount = 0;
+	}
+
+	/** Sends writes to a host page to the slow path, through every mapping. */
+	protectHostPage(hostPage: number): void {
+		this.#protect(this.#used, this.#usedCount, hostPage);
+		this.#protect(this.#usedGlobal, this.#usedGlobalCount, hostPage);
+	}
+
+	#protect(pages: Int32Array, count: number, hostPage: number): void {
+		for (let i = 0; i < count; i++) {
+			const page = pages[i] as number;
+			const entry = this.#entries[page] as number;
+			if (entry === EMPTY) continue;
+			if ((((entry & PAGE_MASK) + page * 4096) | 0) === (hostPage | 0)) {
+				this.#entries[page] = entry | TLB_WRITE;
+			}
+		}
+	}
+
+	#remember(page: number, global: boolean): void {
+		if (global) {
+			if (this.#usedGlobalCount === MOST_ENTRIES) this.dropAll();
+			this.#usedGlobal[this.#usedGlobalCount++] = page;
+		} else {
+			if (this.#usedCount === MOST_ENTRIES) this.dropLocal();
+			this.#used[this.#usedCount++] = page;
+		}
+	}
+}
