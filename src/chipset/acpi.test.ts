@@ -36,7 +36,7 @@ function setUp(options?: AcpiOptions) {
 	};
 }
 
-/** Whether Debian's acpica-tools are on this machine. */
+/** Whether Debian's acpica-tools are on this machine; CI must have them, not skip. */
 function hasIasl(): boolean {
 	try {
 		execFileSync("iasl", ["-v"], { stdio: "ignore" });
@@ -62,11 +62,11 @@ function disassemble(name: string, bytes: Uint8Array): string {
 describe("ACPI tables", () => {
 	it("have a pointer where kernels search, with both checksums", () => {
 		const { area, text, sum } = setUp();
-		expect(area.rsdpAddress).toBe(0xe0000);
+		expect(area.rsdpAddress).toBe(0xf0000);
 		expect(text(area.rsdpAddress, 8)).toBe("RSD PTR ");
 		expect(sum(area.rsdpAddress, 20)).toBe(0);
 		expect(sum(area.rsdpAddress, 36)).toBe(0);
-		expect(area.endAddress).toBeLessThan(0xe1000);
+		expect(area.endAddress).toBeLessThan(0xf1000);
 	});
 
 	it("lead from both indexes to the same FADT, FACS and DSDT", () => {
@@ -114,48 +114,57 @@ describe("ACPI tables", () => {
 	});
 });
 
-describe.skipIf(!hasIasl())("ACPI tables as iasl reads them", () => {
-	it("have a FADT without complaints", () => {
-		const { fadt, tableBytes } = setUp();
-		const listing = disassemble("facp", tableBytes(fadt));
-		expect(listing).toMatch(/SCI Interrupt : 0009/);
-		expect(listing).toMatch(/Reset Register Supported \(V2\) : 1/);
-		expect(listing).toMatch(/VGA Not Present \(V4\) : 1/);
-		expect(listing).not.toMatch(/error|warning|invalid/i);
-	});
-
-	it("have a DSDT that disassembles to the devices and \\_S5, and compiles again", () => {
-		const { dsdt, tableBytes } = setUp({
-			uarts: [
-				{ base: 0x3f8, irq: 4 },
-				{ base: 0x2f8, irq: 3 },
-			],
-			devices: [
-				amlDevice(
-					"VR00",
-					amlName("_HID", amlString("LNRO0005")),
-					amlName("_CRS", amlResources(amlMemory32(0xd0000000, 0x200))),
-				),
-			],
+describe.skipIf(!hasIasl() && !process.env.CI)(
+	"ACPI tables as iasl reads them",
+	() => {
+		it("have a FADT without complaints", () => {
+			const { fadt, tableBytes } = setUp();
+			const listing = disassemble("facp", tableBytes(fadt));
+			expect(listing).toMatch(/SCI Interrupt : 0009/);
+			expect(listing).toMatch(/Reset Register Supported \(V2\) : 1/);
+			expect(listing).toMatch(/VGA Not Present \(V4\) : 1/);
+			expect(listing).not.toMatch(/error|warning|invalid/i);
 		});
-		const listing = disassemble("dsdt", tableBytes(dsdt));
-		for (const id of ["PNP0000", "PNP0100", "PNP0B00", "PNP0501", "PNP0C02"]) {
-			expect(listing).toContain(`EisaId ("${id}")`);
-		}
-		expect(listing).toMatch(/Device \(COM2\)/);
-		expect(listing).toMatch(/0x03F8, {13}\/\/ Range Minimum/);
-		expect(listing).toMatch(/IRQNoFlags \(\)\s+\{4\}/);
-		expect(listing).toMatch(/Memory32Fixed \(ReadWrite,\s+0xD0000000/);
-		expect(listing).toMatch(/Name \(\\?_S5, Package \(0x04\)/);
-		expect(listing).not.toMatch(/error|unknown/i);
-		const directory = mkdtempSync(join(tmpdir(), "lguest-acpi-"));
-		try {
-			const file = join(directory, "again.dsl");
-			writeFileSync(file, listing);
-			const output = execFileSync("iasl", [file], { encoding: "latin1" });
-			expect(output).toMatch(/0 Errors, 0 Warnings/);
-		} finally {
-			rmSync(directory, { recursive: true });
-		}
-	});
-});
+
+		it("have a DSDT that disassembles to the devices and \\_S5, and compiles again", () => {
+			const { dsdt, tableBytes } = setUp({
+				uarts: [
+					{ base: 0x3f8, irq: 4 },
+					{ base: 0x2f8, irq: 3 },
+				],
+				devices: [
+					amlDevice(
+						"VR00",
+						amlName("_HID", amlString("LNRO0005")),
+						amlName("_CRS", amlResources(amlMemory32(0xd0000000, 0x200))),
+					),
+				],
+			});
+			const listing = disassemble("dsdt", tableBytes(dsdt));
+			for (const id of [
+				"PNP0000",
+				"PNP0100",
+				"PNP0B00",
+				"PNP0501",
+				"PNP0C02",
+			]) {
+				expect(listing).toContain(`EisaId ("${id}")`);
+			}
+			expect(listing).toMatch(/Device \(COM2\)/);
+			expect(listing).toMatch(/0x03F8, {13}\/\/ Range Minimum/);
+			expect(listing).toMatch(/IRQNoFlags \(\)\s+\{4\}/);
+			expect(listing).toMatch(/Memory32Fixed \(ReadWrite,\s+0xD0000000/);
+			expect(listing).toMatch(/Name \(\\?_S5, Package \(0x04\)/);
+			expect(listing).not.toMatch(/error|unknown/i);
+			const directory = mkdtempSync(join(tmpdir(), "lguest-acpi-"));
+			try {
+				const file = join(directory, "again.dsl");
+				writeFileSync(file, listing);
+				const output = execFileSync("iasl", [file], { encoding: "latin1" });
+				expect(output).toMatch(/0 Errors, 0 Warnings/);
+			} finally {
+				rmSync(directory, { recursive: true });
+			}
+		});
+	},
+);

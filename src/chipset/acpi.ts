@@ -18,6 +18,8 @@ import { ACPI_PM_LAYOUT, ACPI_SCI_IRQ } from "./acpi-pm.ts";
 import { type Aml, littleEndian } from "./aml.ts";
 import { RESET_CONTROL_PORT, RESET_CONTROL_RESET } from "./reset-control.ts";
 
+/** The BIOS ROM's area, which every memory map reserves. */
+const DEFAULT_ADDRESS = 0xf0000;
 /** Where Linux, and the specification, look for the pointer. */
 const RSDP_SEARCH_START = 0xe0000;
 const RSDP_SEARCH_END = 0x100000;
@@ -40,7 +42,7 @@ const VGA_NOT_PRESENT = 1 << 2;
 
 /** What differs between machines. */
 export interface AcpiOptions {
-	/** Where the tables go; the pointer comes first. Default 0xE0000. */
+	/** Where the tables go; the pointer comes first. Default 0xF0000. */
 	readonly address?: number;
 	/** Default: one at 0x3F8 with IRQ 4. */
 	readonly uarts?: readonly DescribedUart[];
@@ -65,7 +67,7 @@ export function writeAcpiTables(
 	memory: GuestMemory,
 	options: AcpiOptions = {},
 ): AcpiArea {
-	const rsdpAddress = options.address ?? RSDP_SEARCH_START;
+	const rsdpAddress = options.address ?? DEFAULT_ADDRESS;
 	if (rsdpAddress < RSDP_SEARCH_START || rsdpAddress % 16 !== 0) {
 		throw new RangeError(
 			"the ACPI pointer must be 16-byte aligned in the ROM area",
