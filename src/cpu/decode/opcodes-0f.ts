@@ -169,7 +169,8 @@ C0      XADD    Eb,Gb           lock
 C1      XADD    Ev,Gv           lock
 C7/1/w0 CMPXCHG8B  Mq           lock cx8
 C7/1/w1 CMPXCHG16B Mdq          lock cx16
-C7/6    RDRAND  Rv              rdrand
+np.C7/6 RDRAND  Rv              rdrand          ; twice, because it is #UD after F2 and F3
+66.C7/6 RDRAND  Rv              rdrand
 C8+     BSWAP   Zv
 
 FF      UD0     Gv,Ev           end

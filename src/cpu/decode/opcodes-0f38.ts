@@ -1,7 +1,8 @@
 /**
  * The three-byte map 0F 38: SSSE3 to SSE4.2, MOVBE and CRC32. The last two
  * share their opcodes; there 66 keeps its meaning as operand-size prefix even
- * beside F2. `opcode-text.ts` explains the notation.
+ * beside F2. MOVBE is written twice, with and without 66, because F3 before
+ * it is #UD. `opcode-text.ts` explains the notation.
  *
  * @journey E:124 The 0F 38 opcodes
  */
@@ -75,7 +76,9 @@ np.1E   PABSD       Pq,Qq           ssse3
 66.41   PHMINPOSUW  Vdq,Wdq         sse41
 
 f2.F0   CRC32       Gd,Eb           sse42
-F0      MOVBE       Gv,Mv           movbe
+np.F0   MOVBE       Gv,Mv           movbe
+66.F0   MOVBE       Gv,Mv           movbe
 f2.F1   CRC32       Gd,Ev           sse42
-F1      MOVBE       Mv,Gv           movbe
+np.F1   MOVBE       Mv,Gv           movbe
+66.F1   MOVBE       Mv,Gv           movbe
 `;
