@@ -206,27 +206,41 @@ function readOpcode(bytes: Uint8Array, d: Decoding): void {
 	d.opcode = opcode;
 }
 
-let legacyDispatch = new Dispatch(false, ALL_FEATURES);
-let longDispatch = new Dispatch(true, ALL_FEATURES);
-let dispatchFeatures: ReadonlySet<string> = ALL_FEATURES;
-const dispatches = new WeakMap<ReadonlySet<string>, [Dispatch, Dispatch]>();
+/** The two dispatches of one set of features; a machine rarely needs both. */
+class Dispatches {
+	readonly features: ReadonlySet<string>;
+	#legacy: Dispatch | undefined;
+	#long: Dispatch | undefined;
+
+	constructor(features: ReadonlySet<string>) {
+		this.features = features;
+	}
+
+	get(is64: boolean): Dispatch {
+		if (is64) {
+			this.#long ??= new Dispatch(true, this.features);
+			return this.#long;
+		}
+		this.#legacy ??= new Dispatch(false, this.features);
+		return this.#legacy;
+	}
+}
+
+const dispatchesByFeatures = new WeakMap<ReadonlySet<string>, Dispatches>();
+/** Those of the last call: sets of features hardly ever change. */
+let dispatches = new Dispatches(ALL_FEATURES);
 
 function dispatchFor(
 	is64: boolean,
-	features: ReadonlySet<string> | undefined,
+	features: ReadonlySet<string> = ALL_FEATURES,
 ): Dispatch {
-	const wanted = features ?? ALL_FEATURES;
-	if (wanted !== dispatchFeatures) switchDispatch(wanted);
-	return is64 ? longDispatch : legacyDispatch;
+	if (features !== dispatches.features) switchDispatches(features);
+	return dispatches.get(is64);
 }
 
-function switchDispatch(features: ReadonlySet<string>): void {
-	dispatches.set(dispatchFeatures, [legacyDispatch, longDispatch]);
-	[legacyDispatch, longDispatch] = dispatches.get(features) ?? [
-		new Dispatch(false, features),
-		new Dispatch(true, features),
-	];
-	dispatchFeatures = features;
+function switchDispatches(features: ReadonlySet<string>): void {
+	dispatchesByFeatures.set(dispatches.features, dispatches);
+	dispatches = dispatchesByFeatures.get(features) ?? new Dispatches(features);
 }
 
 /** The first candidate whose remaining conditions hold. */

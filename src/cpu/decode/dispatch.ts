@@ -49,7 +49,7 @@ export class Dispatch {
 
 	#add(row: OpcodeRow): void {
 		const first = (MAPS.indexOf(row.map) << 8) | row.opcode;
-		const count = planOf(row).hasZ && (row.opcode & 7) === 0 ? 8 : 1;
+		const count = namesRegister(row) ? 8 : 1;
 		for (let i = 0; i < count; i++) this.#rows[first + i]?.push(row);
 	}
 
@@ -65,6 +65,11 @@ export class Dispatch {
 		this.#slots[index] = slot;
 		return slot;
 	}
+}
+
+/** Z operands: the opcode's low three bits are a register number. */
+function namesRegister(row: OpcodeRow): boolean {
+	return row.operands.some((spec) => spec.startsWith("Z"));
 }
 
 function fillSlot(rows: readonly OpcodeRow[]): OpcodeSlot {
