@@ -22,7 +22,7 @@ import { load, localGet } from "../../wasm/expression.ts";
 import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
 import type { LoadOpName } from "../../wasm/opcodes.ts";
 import type { Local } from "../../wasm/references.ts";
-import { expr } from "./arithmetic-emitter.ts";
+import { expr, typeBits } from "./arithmetic-emitter.ts";
 import { coldOperand } from "./cold-operand.ts";
 import type { ColdForm } from "./form.ts";
 import {
@@ -162,16 +162,23 @@ export class ColdEmitter extends InstructionEmitter {
 		this.storeRegister(slot, 0, width, value);
 	}
 
-	/** Base + index << scale + displacement + `offsetBytes`, cut to the address size. */
-	effectiveAddress(offsetBytes: number): Integer {
+	/** Base + index << scale + displacement + `offsetBytes` + `distance` (signed), cut to the address size. */
+	effectiveAddress(offsetBytes: number, distance?: Integer): Integer {
 		this.#address ??= this.let(this.#computeAddress()) as Integer;
-		if (offsetBytes === 0) return this.#address;
+		let sum: Integer = this.#address;
+		const bits = typeBits(sum);
+		if (distance !== undefined) sum = this.add(sum, this.#fit(bits, distance));
+		if (offsetBytes !== 0) sum = this.add(sum, this.constant(bits, offsetBytes));
+		if (sum === this.#address) return sum;
 		const size = this.#form.example.addressSize;
-		const sum = this.add(
-			this.#address,
-			this.constant(this.#address.type === "i64" ? 64 : 32, offsetBytes),
-		);
-		return this.let(size === 16 ? this.zeroExtend(16, sum) : sum) as Integer;
+		return this.let(this.zeroExtend(size, sum)) as Integer;
+	}
+
+	/** A signed value in the machine type of `bits`. */
+	#fit(bits: number, value: Integer): Integer {
+		return bits === 64 && value.type === "i32"
+			? this.extendS(value as I32)
+			: this.toWidth(bits, value);
 	}
 
 	linearAt(address: Integer, bytes: number, intent: Intent): Integer {

@@ -72,6 +72,10 @@ abstract class ColdOperand implements Operand {
 		throw unusable(this, "at");
 	}
 
+	displaced(_distanceBytes: Integer): Operand {
+		throw unusable(this, "displaced");
+	}
+
 	index(): I32 {
 		throw unusable(this, "index");
 	}
@@ -115,10 +119,17 @@ class RegisterOperand extends ColdOperand {
 class MemoryOperand extends ColdOperand {
 	override readonly isMemory = true;
 	readonly #offsetBytes: number;
+	readonly #distance: Integer | undefined;
 
-	constructor(e: ColdEmitter, width: number, offsetBytes = 0) {
+	constructor(
+		e: ColdEmitter,
+		width: number,
+		offsetBytes = 0,
+		distance?: Integer,
+	) {
 		super(e, width);
 		this.#offsetBytes = offsetBytes;
+		this.#distance = distance;
 	}
 
 	read(): Integer {
@@ -160,11 +171,17 @@ class MemoryOperand extends ColdOperand {
 	}
 
 	override address(): Integer {
-		return this.e.effectiveAddress(this.#offsetBytes);
+		return this.e.effectiveAddress(this.#offsetBytes, this.#distance);
 	}
 
 	override at(offsetBytes: number, width: number): Operand {
-		return new MemoryOperand(this.e, width, this.#offsetBytes + offsetBytes);
+		const offset = this.#offsetBytes + offsetBytes;
+		return new MemoryOperand(this.e, width, offset, this.#distance);
+	}
+
+	override displaced(distanceBytes: Integer): Operand {
+		const distance = this.e.let(distanceBytes) as Integer;
+		return new MemoryOperand(this.e, this.width, this.#offsetBytes, distance);
 	}
 
 	#linear(intent: Intent): Integer {
@@ -189,6 +206,13 @@ class ImmediateOperand extends ColdOperand {
 		}
 		const value = e.recordLoad("i32.load", this.#recordOffset) as I32;
 		return e.let(e.zeroExtend(Math.min(this.width, 32), value));
+	}
+}
+
+/** A direct far pointer: offset and selector. */
+class FarPointerOperand extends ImmediateOperand {
+	override index(): I32 {
+		return this.e.let(this.e.recordLoad("i32.load", RECORD_IMMEDIATE2) as I32);
 	}
 }
 
@@ -266,12 +290,13 @@ export function coldOperand(
 		case "D":
 			return new NumberedOperand(e, width, e.let(reg()));
 		case "I":
-		case "J":
-		case "A": {
+		case "J": {
 			const second = position > 0 && e.hasImmediateBefore(position);
 			const at = second ? RECORD_IMMEDIATE2 : RECORD_IMMEDIATE;
 			return new ImmediateOperand(e, width, at);
 		}
+		case "A":
+			return new FarPointerOperand(e, width - 16, RECORD_IMMEDIATE);
 		case "X":
 		case "Y":
 			return new ImmediateOperand(e, width, RECORD_IMMEDIATE);

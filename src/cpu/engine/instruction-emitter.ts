@@ -196,6 +196,14 @@ export abstract class InstructionEmitter extends StateEmitter {
 		this.code.memoryFill(expr(to), expr(byte), expr(lengthBytes));
 	}
 
+	linearAddress(segment: number | "data", offset: Integer): Integer {
+		const { offset: register, flat } = this.#segment(segment);
+		if (flat) return this.let(offset) as Integer;
+		const bits = this.long ? 64 : 32;
+		const base = this.stateLoad(register, SEGMENT_BASE, bits / 8) as Integer;
+		return this.let(this.add(this.toWidth(bits, offset), base)) as Integer;
+	}
+
 	// Linear memory, for operands
 
 	/** Linear address of segment:offset after limit and type checks. */

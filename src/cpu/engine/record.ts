@@ -26,6 +26,9 @@ import type { Instruction } from "../decode/instruction.ts";
 import { operandsOf } from "../decode/operand-spec.ts";
 import { FPR, GPR, gprOffset, segmentOffset, XMM, ZERO } from "../state.ts";
 
+/** Encoding number of the stack pointer. */
+const RSP = 4;
+
 export const RECORD_BYTES = 32;
 export const RECORD_HANDLER = 0;
 export const RECORD_PAGE_OFFSET = 2;
@@ -71,7 +74,7 @@ export function writeRecord(
 		view.setUint8(at + RECORD_SCALE, memory.index < 0 ? 0 : memory.scale);
 		view.setUint16(at + RECORD_BASE, addressSlot(memory.base), true);
 		view.setUint16(at + RECORD_INDEX, addressSlot(memory.index), true);
-		view.setInt32(at + RECORD_DISPLACEMENT, memory.displacement, true);
+		view.setInt32(at + RECORD_DISPLACEMENT, displacementOf(instruction), true);
 	}
 	view.setInt32(at + RECORD_IMMEDIATE, instruction.immediate, true);
 	view.setInt32(at + RECORD_IMMEDIATE + 4, instruction.immediateHigh, true);
@@ -90,6 +93,17 @@ export function writePseudoRecord(
 	for (let i = 4; i < RECORD_BYTES; i += 4) view.setInt32(at + i, 0, true);
 	view.setUint16(at + RECORD_HANDLER, handler, true);
 	view.setUint16(at + RECORD_PAGE_OFFSET, pageOffset, true);
+}
+
+/**
+ * POP addresses its destination with rSP as it is after the pop (Intel SDM
+ * vol. 2, POP). Moving the displacement instead lets semantics check the
+ * write while rSP is still untouched.
+ */
+export function displacementOf({ row, memory, ...sizes }: Instruction): number {
+	if (memory === undefined) return 0;
+	const late = row.mnemonic === "POP" && memory.base === RSP;
+	return memory.displacement + (late ? sizes.operandSize / 8 : 0);
 }
 
 function addressSlot(register: number): number {

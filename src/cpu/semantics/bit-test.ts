@@ -13,7 +13,6 @@
 
 import type {
 	Emitter,
-	Form,
 	Integer,
 	Operand,
 	Semantics,
@@ -25,55 +24,33 @@ import { bitAt, machineWidth } from "./shift.ts";
 /** The new word, given the old one and the bit's mask; BT has none. */
 type Change = (e: Emitter, old: Integer, mask: Integer) => Integer;
 
-/** The word that holds the bit, whether it is the operand or lies further on. */
-interface Word {
-	read(): Integer;
-	prepareWrite(): (value: Integer) => void;
-}
-
 const bitTest =
 	(change?: Change): Semantics =>
 	(e, form) => {
 		const [base, offsetOperand] = pair(form);
 		const { width } = base;
-		const literal = form.row.operands[1] === "Ib";
 		const offset = offsetOperand.readSigned();
-		const beyond = base.isMemory && !literal;
-		const word = beyond ? stringWord(e, form, base, offset) : base;
-		const position = e.and(
-			e.toWidth(width, offset),
-			e.constant(width, width - 1),
-		);
-		const index = e.let(position);
-		const put = change === undefined ? undefined : word.prepareWrite();
-		const old = word.read();
-		if (put !== undefined && change !== undefined) {
-			const mask = e.shl(e.constant(width, 1), index);
-			put(change(e, old, mask));
+		const literal = form.row.operands[1] === "Ib";
+		const word = base.isMemory && !literal ? stringWord(e, base, offset) : base;
+		const last = e.constant(width, width - 1);
+		const index = e.let(e.and(e.toWidth(width, offset), last));
+		const take = (old: Integer) => e.setFlags({ CF: bitAt(e, old, index) });
+		if (change === undefined) {
+			take(word.read());
+			return;
 		}
-		e.setFlags({ CF: bitAt(e, old, index) });
+		word.modify((old) => {
+			take(old);
+			return change(e, old, e.shl(e.constant(width, 1), index));
+		});
 	};
 
 /** The `width`-bit word at `base + (offset >> log2 width) * width / 8`. */
-function stringWord(
-	e: Emitter,
-	form: Form,
-	base: Operand,
-	offset: Integer,
-): Word {
+function stringWord(e: Emitter, base: Operand, offset: Integer): Operand {
 	const { width } = base;
-	const size = form.addressSize;
 	const bits = machineWidth(width);
 	const word = e.shrS(offset, e.constant(bits, Math.log2(width)));
-	const distance = e.shl(word, e.constant(bits, Math.log2(width / 8)));
-	const wide =
-		size === 64 && bits === 32 ? e.extendS(e.wrap(distance)) : distance;
-	const sum = e.add(base.address(), e.toWidth(size, wide));
-	const address = e.let(e.zeroExtend(size, sum));
-	return {
-		read: () => e.loadSegment("data", address, width),
-		prepareWrite: () => e.prepareStore("data", address, width),
-	};
+	return base.displaced(e.shl(word, e.constant(bits, Math.log2(width / 8))));
 }
 
 export const BIT_TEST: SemanticsTable = {

@@ -78,6 +78,8 @@ export interface Operand {
 	address(): Integer;
 	/** A memory operand `offsetBytes` further on, `width` bits wide (second word of a far pointer, pieces of FXSAVE's image). */
 	at(offsetBytes: number, width: number): Operand;
+	/** A memory operand of the same width, a signed number of bytes further on that only the guest knows (bit strings). */
+	displaced(distanceBytes: Integer): Operand;
 	/** Register number of an x87 stack operand (i of ST(i)), a control, debug or segment register operand; a direct far pointer's selector (its offset is `read`); immediates: use `read`. */
 	index(): I32;
 }

@@ -8,7 +8,7 @@
  * @journey E:314 XCHG, CMPXCHG and XADD
  */
 
-import type { Integer, Semantics, SemanticsTable } from "./emitter.ts";
+import type { Emitter, Integer, Semantics, SemanticsTable } from "./emitter.ts";
 import { difference, sum } from "./integer.ts";
 import { first, pair, RAX, RBX, RCX, RDX } from "./integer-values.ts";
 
@@ -16,21 +16,21 @@ import { first, pair, RAX, RBX, RCX, RDX } from "./integer-values.ts";
 const xchg: Semantics = (_, form) => {
 	const [destination, source] = pair(form);
 	const incoming = source.read();
-	const put = destination.prepareWrite();
-	source.write(destination.read());
-	put(incoming);
+	destination.modify((old) => {
+		source.write(old);
+		return incoming;
+	});
 };
 
 /** The destination is written last: XADD r, r with equal registers doubles. */
 const xadd: Semantics = (e, form) => {
 	const [destination, source] = pair(form);
-	const { width } = destination;
 	const b = source.read();
-	const put = destination.prepareWrite();
-	const a = destination.read();
-	const result = sum(false)(e, width, a, b);
-	source.write(a);
-	put(result);
+	destination.modify((a) => {
+		const result = sum(false)(e, destination.width, a, b);
+		source.write(a);
+		return result;
+	});
 };
 
 /**
@@ -41,52 +41,68 @@ const cmpxchg: Semantics = (e, form) => {
 	const [destination, source] = pair(form);
 	const { width, isMemory } = destination;
 	const replacement = source.read();
-	const put = destination.prepareWrite();
-	const old = destination.read();
 	const accumulator = e.readGpr(RAX, width);
-	const equal = e.let(e.eq(accumulator, old));
-	difference(false)(e, width, accumulator, old);
-	if (isMemory) put(e.select(equal, replacement, old));
-	e.if(
-		equal,
-		() => {
-			if (!isMemory) put(replacement);
-		},
-		() => e.writeGpr(RAX, width, old),
-	);
+	const compare = (old: Integer) => {
+		const equal = e.let(e.eq(accumulator, old));
+		difference(false)(e, width, accumulator, old);
+		e.if(e.eqz(equal), () => e.writeGpr(RAX, width, old));
+		return equal;
+	};
+	if (isMemory) {
+		destination.modify((old) => e.select(compare(old), replacement, old));
+		return;
+	}
+	const equal = compare(destination.read());
+	e.if(equal, () => destination.write(replacement));
 };
 
-/** CMPXCHG8B and CMPXCHG16B: rDX:rAX against memory, rCX:rBX as replacement; `half` bits each. */
-const cmpxchgPair =
-	(half: 32 | 64): Semantics =>
-	(e, form) => {
-		const memory = first(form);
-		if (half === 64) memory.requireAlignment(16);
-		const low = memory.at(0, half);
-		const high = memory.at(half / 8, half);
-		const putLow = low.prepareWrite();
-		const putHigh = high.prepareWrite();
-		const oldLow = low.read();
-		const oldHigh = high.read();
-		const equal = e.let(
-			e.and(
-				e.eq(oldLow, e.readGpr(RAX, half)),
-				e.eq(oldHigh, e.readGpr(RDX, half)),
-			),
-		);
-		putLow(e.select(equal, e.readGpr(RBX, half), oldLow));
-		putHigh(e.select(equal, e.readGpr(RCX, half), oldHigh));
+/** EDX:EAX, ECX:EBX as one value. */
+function readPair(e: Emitter, high: number, low: number): Integer {
+	const wide = (register: number) => e.toWidth(64, e.readGpr(register, 32));
+	return e.let(e.or(e.shl(wide(high), e.constant(64, 32)), wide(low)));
+}
+
+/** EDX:EAX against memory, ECX:EBX as replacement. */
+const cmpxchg8b: Semantics = (e, form) => {
+	const expected = readPair(e, RDX, RAX);
+	const replacement = readPair(e, RCX, RBX);
+	first(form).modify((old) => {
+		const equal = e.let(e.eq(old, expected));
 		e.setFlags({ ZF: equal });
 		e.if(e.eqz(equal), () => {
-			e.writeGpr(RAX, half, oldLow);
-			e.writeGpr(RDX, half, oldHigh);
+			e.writeGpr(RAX, 32, old);
+			e.writeGpr(RDX, 32, e.shrU(old, e.constant(64, 32)));
 		});
-	};
+		return e.select(equal, replacement, old);
+	});
+};
+
+/** The same with RDX:RAX and RCX:RBX; alignment keeps both halves in one page. */
+const cmpxchg16b: Semantics = (e, form) => {
+	const memory = first(form);
+	memory.requireAlignment(16);
+	memory.at(8, 64).modify((oldHigh) => {
+		const equal = e.variable(e.eq(oldHigh, e.readGpr(RDX, 64)));
+		memory.at(0, 64).modify((oldLow) => {
+			const lowEqual = e.eq(oldLow, e.readGpr(RAX, 64));
+			equal.set(e.and(equal.get(), lowEqual));
+			const both = equal.get();
+			const chosen = e.let(e.select(both, e.readGpr(RBX, 64), oldLow));
+			e.if(e.eqz(both), () => {
+				e.writeGpr(RAX, 64, oldLow);
+				e.writeGpr(RDX, 64, oldHigh);
+			});
+			return chosen;
+		});
+		e.setFlags({ ZF: equal.get() });
+		return e.select(equal.get(), e.readGpr(RCX, 64), oldHigh);
+	});
+};
 
 export const EXCHANGE: SemanticsTable = {
 	XCHG: xchg,
 	XADD: xadd,
 	CMPXCHG: cmpxchg,
-	CMPXCHG8B: cmpxchgPair(32),
-	CMPXCHG16B: cmpxchgPair(64),
+	CMPXCHG8B: cmpxchg8b,
+	CMPXCHG16B: cmpxchg16b,
 };

@@ -11,6 +11,17 @@
  * @journey E:322 Who may set the interrupt flag
  */
 
+import {
+	EFLAGS_AC,
+	EFLAGS_DF,
+	EFLAGS_ID,
+	EFLAGS_IF,
+	EFLAGS_IOPL,
+	EFLAGS_NT,
+	EFLAGS_RF,
+	EFLAGS_TF,
+	EFLAGS_VM,
+} from "../flags.ts";
 import { CPL, EFLAGS, INTERRUPT_PENDING } from "../state.ts";
 import type {
 	Emitter,
@@ -21,15 +32,6 @@ import type {
 } from "./emitter.ts";
 import {
 	bit,
-	EFLAGS_AC,
-	EFLAGS_DF,
-	EFLAGS_ID,
-	EFLAGS_IF,
-	EFLAGS_IOPL,
-	EFLAGS_NT,
-	EFLAGS_RF,
-	EFLAGS_TF,
-	EFLAGS_VM,
 	isNotZero,
 	lacksIoPrivilege,
 	RAX,

@@ -34,17 +34,6 @@ export const VECTOR_BR = 5;
 export const VECTOR_UD = 6;
 export const VECTOR_GP = 13;
 
-/** EFLAGS bits outside the arithmetic flags. */
-export const EFLAGS_TF = 1 << 8;
-export const EFLAGS_IF = 1 << 9;
-export const EFLAGS_DF = 1 << 10;
-export const EFLAGS_IOPL = 3 << 12;
-export const EFLAGS_NT = 1 << 14;
-export const EFLAGS_RF = 1 << 16;
-export const EFLAGS_VM = 1 << 17;
-export const EFLAGS_AC = 1 << 18;
-export const EFLAGS_ID = 1 << 21;
-
 /** The form's operand `i`; a missing one is a mistake in the opcode table. */
 function operand(form: Form, i: number): Operand {
 	const found = form.operands[i];

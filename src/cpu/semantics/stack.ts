@@ -105,7 +105,7 @@ const pushOperand: Semantics = (e, form) => {
 
 /**
  * A memory destination based on rSP is addressed with rSP as it is *after* the
- * pop; the decoder has moved its displacement by the operand's size, so that
+ * pop; records carry a displacement moved by the operand's size, so that
  * nothing changes here before the last check.
  */
 const popOperand: Semantics = (e, form) => {

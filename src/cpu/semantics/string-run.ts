@@ -11,9 +11,10 @@
  * @journey E:336 A page at a time
  */
 
+import { EFLAGS_DF } from "../flags.ts";
 import { EFLAGS, REP_LIMIT } from "../state.ts";
 import type { Emitter, Form, I32, Integer } from "./emitter.ts";
-import { EFLAGS_DF, RAX, RDI, RSI, state32 } from "./integer-values.ts";
+import { RAX, RDI, RSI, state32 } from "./integer-values.ts";
 
 const ES = 0;
 const PAGE_BYTES = 4096;

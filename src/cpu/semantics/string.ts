@@ -16,6 +16,7 @@
  * @journey E:335 One step of REP
  */
 
+import { EFLAGS_DF } from "../flags.ts";
 import { EFLAGS, SYSTEM_RESULT } from "../state.ts";
 import type {
 	Emitter,
@@ -26,7 +27,6 @@ import type {
 	SemanticsTable,
 } from "./emitter.ts";
 import {
-	EFLAGS_DF,
 	isNotZero,
 	RAX,
 	RCX,

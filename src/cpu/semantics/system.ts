@@ -123,15 +123,15 @@ const arpl: Semantics = (e, form) => {
 	});
 };
 
-/** SGDT and SIDT store the whole base, whatever the operand size. */
+/** SGDT and SIDT store the whole base, whatever the operand size; it is checked first, as it ends last. */
 const storeTable =
 	(limit: Field, base: Field): Semantics =>
 	(e, form) => {
 		const baseBits = form.long ? 64 : 32;
-		const putLimit = first(form).at(0, 16).prepareWrite();
-		const putBase = first(form).at(2, baseBits).prepareWrite();
-		putLimit(state32(e, limit));
-		putBase(e.toWidth(baseBits, state64(e, base)));
+		const table = first(form);
+		table.at(2, baseBits).prepareWrite();
+		table.at(0, 16).write(state32(e, limit));
+		table.at(2, baseBits).write(e.toWidth(baseBits, state64(e, base)));
 	};
 
 /** LGDT and LIDT take 24 bits of base at 16-bit operand size, as the 286 did. */
