@@ -260,6 +260,28 @@ export function pvhEntry(image: ElfImage): number | undefined {
 	return new ImageReader(note.payload).u32(0, "PVH note");
 }
 
+/**
+ * The entry as a physical address. Some kernels are linked high and give a
+ * virtual one; the segment around it says what that is physically.
+ */
+export function physicalEntry(
+	image: Pick<ElfImage, "segments" | "entry">,
+): number {
+	const { entry, segments } = image;
+	const within = (start: number, size: number): boolean =>
+		entry >= start && entry < start + size;
+	if (segments.some((s) => within(s.physicalAddress, s.memoryBytes))) {
+		return entry;
+	}
+	const home = segments.find((s) => within(s.virtualAddress, s.memoryBytes));
+	if (home === undefined) {
+		throw new UsageError(
+			`The kernel's ELF header is damaged: its entry 0x${entry.toString(16)} lies in no segment.`,
+		);
+	}
+	return entry - home.virtualAddress + home.physicalAddress;
+}
+
 /** First and last-plus-one physical address any segment occupies; empty images give [0, 0). */
 export function physicalExtent(image: Pick<ElfImage, "segments">): {
 	start: number;

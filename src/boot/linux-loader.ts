@@ -31,6 +31,7 @@ import {
 	EM_386,
 	isElf,
 	parseElf,
+	physicalEntry,
 	physicalExtent,
 	placeSegments,
 } from "./elf.ts";
@@ -231,8 +232,9 @@ function placeVmlinux(
 	const { start, end } = physicalExtent(vmlinux);
 	const region = { name: "kernel", address: start, lengthBytes: end - start };
 	requireRam(memoryMap, region);
+	const entry = physicalEntry(vmlinux);
 	placeSegments(memory, vmlinux);
-	return { entry: vmlinux.entry, unpacked: true, region, busyEnd: end };
+	return { entry, unpacked: true, region, busyEnd: end };
 }
 
 /** Command line, initrd, zero page and CPU state around a kernel in place. */

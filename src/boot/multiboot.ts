@@ -19,6 +19,7 @@ import {
 	type ElfImage,
 	isElf,
 	parseElf,
+	physicalEntry,
 	physicalExtent,
 	placeSegments,
 } from "./elf.ts";
@@ -173,20 +174,6 @@ function elfImage(bytes: Uint8Array): ElfImage {
 		);
 	}
 	return { ...image, entry: physicalEntry(image) };
-}
-
-/** A kernel linked high gives a virtual entry; the segment around it says what that is physically. */
-function physicalEntry(image: ElfImage): number {
-	const { entry, segments } = image;
-	const contains = (start: number, size: number): boolean =>
-		entry >= start && entry < start + size;
-	if (segments.some((s) => contains(s.physicalAddress, s.memoryBytes))) {
-		return entry;
-	}
-	const home = segments.find((s) => contains(s.virtualAddress, s.memoryBytes));
-	return home === undefined
-		? entry
-		: entry - home.virtualAddress + home.physicalAddress;
 }
 
 /** One stretch of the file, whose place follows from where the header is and wants to be. */

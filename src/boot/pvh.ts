@@ -17,6 +17,7 @@ import type { GuestMemory } from "../memory/guest-memory.ts";
 import {
 	type ElfImage,
 	parseElf,
+	physicalEntry,
 	physicalExtent,
 	placeSegments,
 	pvhEntry,
@@ -78,13 +79,14 @@ export function loadPvh(
 	options: BootOptions,
 ): LoadedKernel {
 	const image = parseElf(kernelBytes);
-	const entry = pvhEntry(image);
-	if (entry === undefined) {
+	const noted = pvhEntry(image);
+	if (noted === undefined) {
 		throw new UsageError("The ELF kernel has no PVH entry note.", {
 			hint: "Use a kernel built with CONFIG_PVH, or a bzImage.",
 		});
 	}
 	if (image.is64Bit && !options.longMode) throw needs64BitError();
+	const entry = physicalEntry({ ...image, entry: noted });
 	const kernel = placeKernel(memory, image, options.memoryMap);
 	writeBiosDataArea(memory);
 	const commandLine = placeCommandLine(
