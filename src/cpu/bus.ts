@@ -5,7 +5,8 @@
  * @journey E:180 The CPU's pins
  */
 
-import type { AccessSize } from "../chipset/bus.ts";
+/** Bytes of one bus access. */
+export type AccessSize = 1 | 2 | 4;
 
 export interface CpuBus {
 	readPort(port: number, size: AccessSize): number;

@@ -1,0 +1,385 @@
+/**
+ * Decoded guest code: finds or makes the record for an address, and forgets
+ * records when the bytes beneath them change.
+ *
+ * Code is kept by *physical* page and mode, so remapping costs nothing and the
+ * same page mapped twice is decoded once. A record that no longer holds gets
+ * the handler STALE in place: whoever still points at it (the loop, a link, the
+ * jump cache) comes here again. Its memory is only used again after a reset of
+ * the whole arena, when nobody can point at anything.
+ *
+ * @journey E:490 What the CPU has read before
+ */
+
+import type { GuestMemory } from "../../memory/guest-memory.ts";
+import { type DecodeMode, decode } from "../decode/decoder.ts";
+import type { DecodeFailure, Instruction } from "../decode/instruction.ts";
+import { operandsOf } from "../decode/operand-spec.ts";
+import { VECTOR_GP, VECTOR_UD } from "../exceptions.ts";
+import {
+	ARENA_BASE,
+	ARENA_BYTES,
+	JUMP_CACHE_BASE,
+	JUMP_CACHE_ENTRIES,
+	JUMP_CACHE_ENTRY_BYTES,
+	RAM_BASE,
+} from "../memory-layout.ts";
+import { MODE_COUNT, type Mode, modeCodeSize } from "../mode.ts";
+import { jumpCacheIndex } from "./cold-loop.ts";
+import { endsSequence } from "./form.ts";
+import {
+	HANDLER_CROSS,
+	HANDLER_FAULT,
+	HANDLER_GOTO,
+	HANDLER_STALE,
+	HANDLER_STRADDLE,
+	RECORD_BYTES,
+	RECORD_DISPLACEMENT,
+	RECORD_HANDLER,
+	RECORD_IMMEDIATE,
+	RECORD_LINK,
+	writePseudoRecord,
+	writeRecord,
+} from "./record.ts";
+
+/** Gives an instruction's form its handler number. */
+export type HandlerFor = (instruction: Instruction, mode: Mode) => number;
+/** Sends later writes to a physical page to the slow path. */
+export type ProtectPage = (physicalPage: number) => void;
+
+const PAGE = 4096;
+const CHUNK = 64;
+/** Longest run of records made at once. */
+const MOST_RECORDS = 128;
+const MAX_INSTRUCTION_BYTES = 15;
+
+/** Decoded code of one physical page in one mode. */
+class CodePage {
+	readonly physical: number;
+	/** Record number in `records`, plus one, by page offset; 0 = none. */
+	readonly ordinals = new Uint16Array(PAGE);
+	/** Every record made from bytes of this page. */
+	readonly records: number[] = [];
+	/** Which 64-byte chunks have been decoded. */
+	readonly chunks = new Uint8Array(PAGE / CHUNK);
+	/** Records that want a link to an offset not decoded yet. */
+	readonly wanting = new Map<number, number[]>();
+
+	constructor(physical: number) {
+		this.physical = physical;
+	}
+}
+
+export class CodeCache {
+	/** Non-zero for each physical page with decoded code. */
+	readonly codePages: Uint8Array;
+	readonly #ram: GuestMemory;
+	readonly #view: DataView;
+	readonly #jumpCache: Int32Array;
+	readonly #handlerFor: HandlerFor;
+	readonly #protect: ProtectPage;
+	readonly #pages = new Map<number, CodePage>();
+	readonly #straddle = new Uint8Array(2 * MAX_INSTRUCTION_BYTES);
+	readonly #features: ReadonlySet<string>;
+	#next = ARENA_BASE;
+	/** For statistics. */
+	pagesDecoded = 0;
+	instructionsDecoded = 0;
+	invalidations = 0;
+	resets = 0;
+
+	constructor(
+		buffer: ArrayBufferLike,
+		ram: GuestMemory,
+		features: ReadonlySet<string>,
+		handlerFor: HandlerFor,
+		protect: ProtectPage,
+	) {
+		this.#ram = ram;
+		this.#features = features;
+		this.#handlerFor = handlerFor;
+		this.#protect = protect;
+		this.#view = new DataView(buffer);
+		this.codePages = new Uint8Array(Math.ceil(ram.sizeBytes / PAGE));
+		this.#jumpCache = new Int32Array(
+			buffer,
+			JUMP_CACHE_BASE,
+			(JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES) / 4,
+		);
+	}
+
+	/**
+	 * The record for the code at a physical address. `fetchNext` gives the
+	 * physical address of the linear page after it, for instructions that
+	 * straddle; it may raise.
+	 */
+	find(physical: number, mode: Mode, fetchNext: () => number): number {
+		const offset = physical % PAGE;
+		const page = this.#page(physical - offset, mode);
+		let record = this.#known(page, offset);
+		if (record === 0 || !this.#secondPageHolds(record, fetchNext)) {
+			record = this.#decodeRun(page, offset, mode, fetchNext);
+		}
+		const host = RAM_BASE + physical;
+		const slot = jumpCacheIndex(host) * 2;
+		this.#jumpCache[slot] = host;
+		this.#jumpCache[slot + 1] = record;
+		return record;
+	}
+
+	/** Forgets the way from addresses to records (another mode begins). */
+	clearJumpCache(): void {
+		this.#jumpCache.fill(0);
+	}
+
+	/** Bytes [physical, physical + bytes) change: forget what was decoded from them. */
+	invalidate(physical: number, bytes: number): void {
+		const last = Math.floor((physical + bytes - 1) / PAGE);
+		for (let page = Math.floor(physical / PAGE); page <= last; page++) {
+			if (!this.codePages[page]) continue;
+			const from = Math.max(physical - page * PAGE, 0);
+			const to = Math.min(physical + bytes - page * PAGE, PAGE);
+			this.#invalidatePage(page, from, to);
+		}
+	}
+
+	#invalidatePage(number: number, from: number, to: number): void {
+		let left = 0;
+		for (let mode = 0; mode < MODE_COUNT; mode++) {
+			const key = number * MODE_COUNT + mode;
+			const page = this.#pages.get(key);
+			if (page === undefined) continue;
+			if (!hasCode(page, from, to)) {
+				left++;
+				continue;
+			}
+			this.invalidations++;
+			for (const record of page.records) this.#makeStale(record);
+			this.#pages.delete(key);
+		}
+		if (left === 0) this.codePages[number] = 0;
+	}
+
+	#makeStale(record: number): void {
+		this.#view.setUint16(record + RECORD_HANDLER, HANDLER_STALE, true);
+	}
+
+	#page(physical: number, mode: Mode): CodePage {
+		const number = physical / PAGE;
+		const key = number * MODE_COUNT + mode;
+		let page = this.#pages.get(key);
+		if (page === undefined) {
+			page = new CodePage(physical);
+			this.#pages.set(key, page);
+			this.pagesDecoded++;
+			if (!this.codePages[number]) {
+				this.codePages[number] = 1;
+				this.#protect(physical);
+			}
+		}
+		return page;
+	}
+
+	/** A record that still holds, or 0. */
+	#known(page: CodePage, offset: number): number {
+		const ordinal = page.ordinals[offset] as number;
+		if (ordinal === 0) return 0;
+		const record = page.records[ordinal - 1] as number;
+		const handler = this.#view.getUint16(record + RECORD_HANDLER, true);
+		return handler === HANDLER_STALE ? 0 : record;
+	}
+
+	/** A straddling instruction's record holds while its second page is where it was. */
+	#secondPageHolds(record: number, fetchNext: () => number): boolean {
+		const handler = this.#view.getUint16(record + RECORD_HANDLER, true);
+		if (handler !== HANDLER_STRADDLE) return true;
+		const host = this.#view.getUint32(record + RECORD_DISPLACEMENT, true);
+		if (host === RAM_BASE + fetchNext()) return true;
+		this.#makeStale(record);
+		return false;
+	}
+
+	/** Decodes from `offset` on until control leaves; returns the first record. */
+	#decodeRun(
+		page: CodePage,
+		start: number,
+		mode: Mode,
+		fetchNext: () => number,
+	): number {
+		const target = this.#withRoom(page, mode);
+		const decodeMode = { codeSize: modeCodeSize(mode), features: this.#features };
+		const first = this.#next;
+		let offset = start;
+		for (let count = 0; ; count++) {
+			if (offset >= PAGE || count >= MOST_RECORDS) break;
+			if (count > 0 && this.#known(target, offset) !== 0) break;
+			const available = PAGE - offset;
+			const at = target.physical + offset;
+			const decoded = decode(this.#ram.bytes, at, available, decodeMode);
+			if (decoded === "truncated") {
+				if (count > 0) break;
+				return this.#decodeStraddling(target, offset, mode, fetchNext, decodeMode);
+			}
+			mark(target, offset, typeof decoded === "string" ? 1 : decoded.lengthBytes);
+			if (typeof decoded === "string") {
+				this.#addFault(target, offset, decoded);
+				return first;
+			}
+			this.#addInstruction(target, offset, decoded, mode);
+			offset += decoded.lengthBytes;
+			if (endsSequence(decoded)) break;
+		}
+		this.#addContinuation(target, offset);
+		return first;
+	}
+
+	/** One instruction that lies in two pages. */
+	#decodeStraddling(
+		page: CodePage,
+		offset: number,
+		mode: Mode,
+		fetchNext: () => number,
+		decodeMode: DecodeMode,
+	): number {
+		const second = fetchNext();
+		const head = PAGE - offset;
+		const bytes = this.#straddle.fill(0);
+		const ram = this.#ram.bytes;
+		bytes.set(ram.subarray(page.physical + offset, page.physical + PAGE));
+		bytes.set(ram.subarray(second, second + MAX_INSTRUCTION_BYTES), head);
+		const decoded = decode(bytes, 0, head + MAX_INSTRUCTION_BYTES, decodeMode);
+		mark(page, offset, head);
+		const first = this.#next;
+		if (typeof decoded === "string") {
+			// Depends on the second page as well: decode anew each time.
+			this.#addFault(page, offset, decoded);
+			page.ordinals[offset] = 0;
+			return first;
+		}
+		this.#addPseudo(page, offset, HANDLER_STRADDLE);
+		this.#view.setUint32(first + RECORD_DISPLACEMENT, RAM_BASE + second, true);
+		const secondPage = this.#page(second, mode);
+		mark(secondPage, 0, decoded.lengthBytes - head);
+		secondPage.records.push(first);
+		const ordinal = page.ordinals[offset] as number;
+		this.#addInstruction(page, offset, decoded, mode);
+		secondPage.records.push(this.#next - RECORD_BYTES);
+		page.ordinals[offset] = ordinal;
+		this.#addPseudo(page, offset + decoded.lengthBytes, HANDLER_CROSS);
+		return first;
+	}
+
+	#addInstruction(
+		page: CodePage,
+		offset: number,
+		instruction: Instruction,
+		mode: Mode,
+	): void {
+		const record = this.#next;
+		const handler = this.#handlerFor(instruction, mode);
+		writeRecord(this.#view, record, handler, offset, instruction);
+		this.instructionsDecoded++;
+		this.#enter(page, offset);
+		const target = branchTarget(instruction, offset);
+		if (target !== undefined) this.#link(page, record, target);
+	}
+
+	/** What follows a run: the record there, or the way to find one. */
+	#addContinuation(page: CodePage, offset: number): void {
+		const record = this.#next;
+		writePseudoRecord(this.#view, record, HANDLER_CROSS, offset);
+		page.records.push(record);
+		this.#next += RECORD_BYTES;
+		if (offset < PAGE) this.#link(page, record, offset);
+	}
+
+	#addFault(page: CodePage, offset: number, failure: DecodeFailure): void {
+		const record = this.#next;
+		this.#addPseudo(page, offset, HANDLER_FAULT);
+		const tooLong = failure === "too-long";
+		const vector = tooLong ? VECTOR_GP : VECTOR_UD;
+		this.#view.setInt32(record + RECORD_IMMEDIATE, vector, true);
+		this.#view.setInt32(record + RECORD_IMMEDIATE + 4, tooLong ? 1 : 0, true);
+	}
+
+	#addPseudo(page: CodePage, offset: number, handler: number): void {
+		writePseudoRecord(this.#view, this.#next, handler, offset);
+		if (offset < PAGE) this.#enter(page, offset);
+		else {
+			page.records.push(this.#next);
+			this.#next += RECORD_BYTES;
+		}
+	}
+
+	/** Makes the record at #next findable under `offset` and links who waited for it. */
+	#enter(page: CodePage, offset: number): void {
+		const record = this.#next;
+		this.#next += RECORD_BYTES;
+		page.records.push(record);
+		page.ordinals[offset] = page.records.length;
+		const wanting = page.wanting.get(offset);
+		if (wanting === undefined) return;
+		page.wanting.delete(offset);
+		for (const from of wanting) this.#setLink(from, record);
+	}
+
+	/** Lets `record` go straight to the record of `offset`, now or when there is one. */
+	#link(page: CodePage, record: number, offset: number): void {
+		const known = this.#known(page, offset);
+		if (known !== 0) {
+			this.#setLink(record, known);
+			return;
+		}
+		const wanting = page.wanting.get(offset);
+		if (wanting === undefined) page.wanting.set(offset, [record]);
+		else wanting.push(record);
+	}
+
+	#setLink(record: number, target: number): void {
+		this.#view.setUint32(record + RECORD_LINK, target, true);
+		const handler = this.#view.getUint16(record + RECORD_HANDLER, true);
+		if (handler === HANDLER_CROSS) {
+			this.#view.setUint16(record + RECORD_HANDLER, HANDLER_GOTO, true);
+		}
+	}
+
+	/** The page to decode into, after dropping everything when the arena is full. */
+	#withRoom(page: CodePage, mode: Mode): CodePage {
+		const needed = (MOST_RECORDS + 3) * RECORD_BYTES;
+		const full = this.#next + needed > ARENA_BASE + ARENA_BYTES;
+		const crowded = page.records.length + MOST_RECORDS + 3 > 0xffff;
+		if (!full && !crowded) return page;
+		this.resets++;
+		this.#pages.clear();
+		this.codePages.fill(0);
+		this.clearJumpCache();
+		this.#next = ARENA_BASE;
+		return this.#page(page.physical, mode);
+	}
+}
+
+/** Page offset of a direct branch's target in the same page. */
+function branchTarget(
+	instruction: Instruction,
+	offset: number,
+): number | undefined {
+	const first = operandsOf(instruction.row)[0];
+	if (first?.method !== "J") return undefined;
+	const end = offset + instruction.lengthBytes;
+	const target = end + instruction.immediate;
+	// A straddling branch's RIP page is the first page.
+	return target >= 0 && target < PAGE && end <= PAGE ? target : undefined;
+}
+
+function mark(page: CodePage, offset: number, bytes: number): void {
+	const last = Math.min(offset + bytes - 1, PAGE - 1);
+	for (let at = offset; at <= last; at += CHUNK) page.chunks[at >> 6] = 1;
+	page.chunks[last >> 6] = 1;
+}
+
+function hasCode(page: CodePage, from: number, to: number): boolean {
+	for (let chunk = from >> 6; chunk <= (to - 1) >> 6; chunk++) {
+		if (page.chunks[chunk]) return true;
+	}
+	return false;
+}

@@ -1,0 +1,418 @@
+/**
+ * Linear memory: fills the TLB that generated code reads, does the accesses
+ * its fast path cannot do (page straddles, devices, code pages), and gives
+ * TypeScript code access by linear address.
+ *
+ * Raises `GuestFault`; callers at the border to generated code catch it.
+ *
+ * @journey E:510 The memory management unit
+ */
+
+import type { GuestMemory } from "../../memory/guest-memory.ts";
+import type { AccessSize, CpuBus } from "../bus.ts";
+import { raise, VECTOR_AC } from "../exceptions.ts";
+import { RAM_BASE, STATE_BASE } from "../memory-layout.ts";
+import type { StateView } from "../state-view.ts";
+import { CPL, SCRATCH, TLB_READ_MASK } from "../state.ts";
+import { PageWalk, type TableMemory } from "./page-walk.ts";
+import {
+	TLB_ALWAYS,
+	TLB_EXECUTE_SUPERVISOR,
+	TLB_EXECUTE_USER,
+	TLB_READ_SUPERVISOR,
+	TLB_READ_USER,
+	TLB_WRITE,
+	TLB_WRITE_SUPERVISOR,
+	TLB_WRITE_USER,
+	Tlb,
+} from "./tlb.ts";
+
+/** How generated code means an access (0 = read); "modify" reads what it will write. */
+const WRITE = 1;
+const MODIFY = 2;
+
+const PAGE = 4096;
+const SCRATCH_HOST = STATE_BASE + SCRATCH.offset;
+
+/** Who must know about writes to pages that hold decoded code. */
+export interface CodeWatcher {
+	/** Non-zero for each physical page with decoded code. */
+	readonly codePages: Uint8Array;
+	/** [physical, physical + bytes) in one such page is about to change. */
+	invalidate(physical: number, bytes: number): void;
+}
+
+/** Sees data accesses while breakpoints are enabled. */
+export type AccessWatcher = (
+	linear: number,
+	bytes: number,
+	write: boolean,
+) => void;
+
+export class Mmu {
+	readonly tlb: Tlb;
+	readonly #state: StateView;
+	readonly #ram: GuestMemory;
+	readonly #bus: CpuBus;
+	readonly #code: CodeWatcher;
+	readonly #walk: PageWalk;
+	readonly #view: DataView;
+	readonly #bytes: Uint8Array;
+	/** Data breakpoints, when any is enabled. */
+	watcher: AccessWatcher | undefined;
+	/** TLB misses and other slow accesses, for statistics. */
+	misses = 0;
+
+	// What a commit has to do: up to two physical ranges.
+	#pendingFirst = 0;
+	#pendingFirstBytes = 0;
+	#pendingSecond = 0;
+	#pendingSecondBytes = 0;
+
+	constructor(
+		buffer: ArrayBufferLike,
+		state: StateView,
+		ram: GuestMemory,
+		bus: CpuBus,
+		code: CodeWatcher,
+	) {
+		this.tlb = new Tlb(buffer);
+		this.#state = state;
+		this.#ram = ram;
+		this.#bus = bus;
+		this.#code = code;
+		this.#view = new DataView(buffer);
+		this.#bytes = new Uint8Array(buffer);
+		this.#walk = new PageWalk(state, this.#tableMemory());
+	}
+
+	// Generated code's slow path
+
+	/** Host address of the access, staged below RAM_BASE when it is not plain RAM. */
+	translate(linear: number, bytes: number, intent: number): number {
+		this.misses++;
+		const user = this.#state.get32(CPL) === 3;
+		if (this.#state.get32(TLB_READ_MASK) & TLB_ALWAYS) {
+			this.#checkWatched(linear, bytes, intent !== 0, user);
+		}
+		const offset = linear % PAGE;
+		const write = intent !== 0;
+		if (offset + bytes > PAGE) {
+			return this.#stageStraddle(linear, bytes, intent, user);
+		}
+		const physical = this.#page(linear, write, user, false) + offset;
+		if (physical + bytes <= this.#ram.sizeBytes) {
+			if (write) this.#aboutToWrite(physical, bytes);
+			return RAM_BASE + physical;
+		}
+		return this.#stage(physical, bytes, 0, 0, intent);
+	}
+
+	/** Performs the staged write. */
+	commit(): void {
+		this.#store(this.#pendingFirst, this.#pendingFirstBytes, 0);
+		this.#store(
+			this.#pendingSecond,
+			this.#pendingSecondBytes,
+			this.#pendingFirstBytes,
+		);
+	}
+
+	/** Physical address for an instruction fetch at CPL's privilege. */
+	fetchAddress(linear: number): number {
+		const user = this.#state.get32(CPL) === 3;
+		return this.#page(linear, false, user, true) + (linear % PAGE);
+	}
+
+	// TypeScript's accesses
+
+	readU8(linear: number, user: boolean): number {
+		const physical = this.#page(linear, false, user, false) + (linear % PAGE);
+		return this.#load(physical, 1);
+	}
+
+	readU16(linear: number, user: boolean): number {
+		const host = this.#readHost(linear, 2, user);
+		if (host !== 0) return this.#view.getUint16(host, true);
+		return this.#readBytes(linear, 2, user);
+	}
+
+	readU32(linear: number, user: boolean): number {
+		const host = this.#readHost(linear, 4, user);
+		if (host !== 0) return this.#view.getUint32(host, true);
+		return this.#readBytes(linear, 4, user);
+	}
+
+	readU64(linear: number, user: boolean): bigint {
+		const low = this.readU32(linear, user);
+		const high = this.readU32(next(linear, 4), user);
+		return (BigInt(high) << 32n) | BigInt(low);
+	}
+
+	writeU8(linear: number, value: number, user: boolean): void {
+		this.#writeBytes(linear, 1, value, user);
+	}
+
+	writeU16(linear: number, value: number, user: boolean): void {
+		this.#writeBytes(linear, 2, value, user);
+	}
+
+	writeU32(linear: number, value: number, user: boolean): void {
+		const offset = linear % PAGE;
+		if (offset <= PAGE - 4) {
+			const physical = this.#page(linear, true, user, false) + offset;
+			if (physical + 4 <= this.#ram.sizeBytes) {
+				this.#aboutToWrite(physical, 4);
+				this.#view.setUint32(RAM_BASE + physical, value, true);
+				return;
+			}
+		}
+		this.#writeBytes(linear, 4, value, user);
+	}
+
+	writeU64(linear: number, value: bigint, user: boolean): void {
+		this.probeWrite(linear, 8, user);
+		this.writeU32(linear, Number(value & 0xffff_ffffn), user);
+		this.writeU32(next(linear, 4), Number(value >> 32n), user);
+	}
+
+	/** Raises what a write of `bytes` there would raise. */
+	probeWrite(linear: number, bytes: number, user: boolean): void {
+		this.#page(linear, true, user, false);
+		if ((linear % PAGE) + bytes > PAGE) {
+			this.#page(next(linear, bytes - 1), true, user, false);
+		}
+	}
+
+	// Control
+
+	flushLocal(): void {
+		this.tlb.dropLocal();
+	}
+
+	flushAll(): void {
+		this.tlb.dropAll();
+	}
+
+	invalidatePage(linear: number): void {
+		if (linear < 0x1_0000_0000) this.tlb.drop(Math.floor(linear / PAGE));
+	}
+
+	controlRegistersChanged(): void {
+		this.#walk.configure();
+		this.tlb.dropAll();
+	}
+
+	loadPdptes(cr3: number): void {
+		this.#walk.loadPdptes(cr3);
+	}
+
+	/** Physical page of a linear address; enters it in the TLB. */
+	#page(linear: number, write: boolean, user: boolean, fetch: boolean): number {
+		const page = Math.floor(linear / PAGE);
+		if (linear < 0x1_0000_0000) {
+			const entry = this.tlb.get(page);
+			const needed = neededFlag(write, user, fetch);
+			if ((entry & needed) === 0) {
+				return ((entry & -PAGE) + page * PAGE - RAM_BASE) >>> 0;
+			}
+		}
+		const walk = this.#walk;
+		walk.walk(linear, write, user, fetch);
+		const physical = walk.physicalPage;
+		if (physical < this.#ram.sizeBytes && linear < 0x1_0000_0000) {
+			const flags = this.#tlbFlags(physical);
+			this.tlb.set(page, RAM_BASE + physical, flags, walk.global);
+		}
+		return physical;
+	}
+
+	#tlbFlags(physical: number): number {
+		const walk = this.#walk;
+		let flags = 0;
+		if (!walk.user) {
+			flags |= TLB_READ_USER | TLB_WRITE_USER | TLB_EXECUTE_USER;
+		}
+		if (!walk.executable) flags |= TLB_EXECUTE_USER | TLB_EXECUTE_SUPERVISOR;
+		if (!walk.writable) {
+			flags |= TLB_WRITE_USER;
+			if (walk.writeProtect) flags |= TLB_WRITE_SUPERVISOR;
+		}
+		if (!walk.dirty || this.#code.codePages[physical / PAGE]) {
+			flags |= TLB_WRITE;
+		}
+		return flags;
+	}
+
+	#aboutToWrite(physical: number, bytes: number): void {
+		if (this.#code.codePages[Math.floor(physical / PAGE)]) {
+			this.#code.invalidate(physical, bytes);
+		}
+	}
+
+	#checkWatched(
+		linear: number,
+		bytes: number,
+		write: boolean,
+		user: boolean,
+	): void {
+		// The mask is only set at CPL 3 for alignment checks; 10-byte accesses
+		// are made of aligned parts.
+		const alignment = bytes === 10 ? 8 : bytes;
+		const checked = user && this.alignmentCheck;
+		if (checked && linear % alignment !== 0) raise(VECTOR_AC, 0);
+		this.watcher?.(linear, bytes, write);
+	}
+
+	/** CR0.AM and EFLAGS.AC; kept by the CPU. */
+	alignmentCheck = false;
+
+	#stageStraddle(
+		linear: number,
+		bytes: number,
+		intent: number,
+		user: boolean,
+	): number {
+		const write = intent !== 0;
+		const firstBytes = PAGE - (linear % PAGE);
+		const second = next(linear, firstBytes);
+		const first = this.#page(linear, write, user, false) + (linear % PAGE);
+		const secondPhysical = this.#page(second, write, user, false);
+		return this.#stage(
+			first,
+			firstBytes,
+			secondPhysical,
+			bytes - firstBytes,
+			intent,
+		);
+	}
+
+	#stage(
+		first: number,
+		firstBytes: number,
+		second: number,
+		secondBytes: number,
+		intent: number,
+	): number {
+		if (intent !== WRITE) {
+			this.#fetchTo(first, firstBytes, 0);
+			this.#fetchTo(second, secondBytes, firstBytes);
+		}
+		if (intent === WRITE || intent === MODIFY) {
+			this.#pendingFirst = first;
+			this.#pendingFirstBytes = firstBytes;
+			this.#pendingSecond = second;
+			this.#pendingSecondBytes = secondBytes;
+		}
+		return SCRATCH_HOST;
+	}
+
+	/** Physical memory or device to the staging buffer, in naturally sized pieces. */
+	#fetchTo(physical: number, bytes: number, at: number): void {
+		for (let done = 0; done < bytes; ) {
+			const size = pieceSize(physical + done, bytes - done);
+			const value = this.#load(physical + done, size);
+			this.#putHost(SCRATCH_HOST + at + done, size, value);
+			done += size;
+		}
+	}
+
+	/** The staging buffer to physical memory or device. */
+	#store(physical: number, bytes: number, at: number): void {
+		for (let done = 0; done < bytes; ) {
+			const size = pieceSize(physical + done, bytes - done);
+			const value = this.#getHost(SCRATCH_HOST + at + done, size);
+			this.#storePiece(physical + done, size, value);
+			done += size;
+		}
+	}
+
+	#load(physical: number, size: AccessSize): number {
+		if (physical + size <= this.#ram.sizeBytes) {
+			return this.#getHost(RAM_BASE + physical, size);
+		}
+		return this.#bus.readPhysical(physical, size) >>> 0;
+	}
+
+	#storePiece(physical: number, size: AccessSize, value: number): void {
+		if (physical + size <= this.#ram.sizeBytes) {
+			this.#aboutToWrite(physical, size);
+			this.#putHost(RAM_BASE + physical, size, value);
+		} else this.#bus.writePhysical(physical, size, value);
+	}
+
+	/** Host address for a read that stays in one RAM page, else 0. */
+	#readHost(linear: number, bytes: number, user: boolean): number {
+		const offset = linear % PAGE;
+		if (offset + bytes > PAGE) return 0;
+		const physical = this.#page(linear, false, user, false) + offset;
+		const inRam = physical + bytes <= this.#ram.sizeBytes;
+		return inRam ? RAM_BASE + physical : 0;
+	}
+
+	#readBytes(linear: number, bytes: number, user: boolean): number {
+		let value = 0;
+		for (let i = bytes - 1; i >= 0; i--) {
+			value = value * 256 + this.readU8(next(linear, i), user);
+		}
+		return value;
+	}
+
+	#writeBytes(
+		linear: number,
+		bytes: number,
+		value: number,
+		user: boolean,
+	): void {
+		this.probeWrite(linear, bytes, user);
+		for (let i = 0; i < bytes; i++) {
+			const at = next(linear, i);
+			const physical = this.#page(at, true, user, false) + (at % PAGE);
+			this.#storePiece(physical, 1, (value >>> (8 * i)) & 0xff);
+		}
+	}
+
+	#getHost(at: number, size: AccessSize): number {
+		if (size === 1) return this.#bytes[at] as number;
+		return size === 2
+			? this.#view.getUint16(at, true)
+			: this.#view.getUint32(at, true);
+	}
+
+	#putHost(at: number, size: AccessSize, value: number): void {
+		if (size === 1) this.#bytes[at] = value;
+		else if (size === 2) this.#view.setUint16(at, value, true);
+		else this.#view.setUint32(at, value, true);
+	}
+
+	#tableMemory(): TableMemory {
+		return {
+			read32: (physical) =>
+				physical + 4 <= this.#ram.sizeBytes
+					? this.#view.getInt32(RAM_BASE + physical, true)
+					: -1,
+			write32: (physical, value) => {
+				if (physical + 4 > this.#ram.sizeBytes) return;
+				this.#aboutToWrite(physical, 4);
+				this.#view.setInt32(RAM_BASE + physical, value, true);
+			},
+		};
+	}
+}
+
+function neededFlag(write: boolean, user: boolean, fetch: boolean): number {
+	if (fetch) return user ? TLB_EXECUTE_USER : TLB_EXECUTE_SUPERVISOR;
+	if (write) return user ? TLB_WRITE_USER : TLB_WRITE_SUPERVISOR;
+	return user ? TLB_READ_USER : TLB_READ_SUPERVISOR;
+}
+
+/** The next linear address, wrapping at 4 GiB. */
+function next(linear: number, bytes: number): number {
+	return linear < 0x1_0000_0000 ? (linear + bytes) >>> 0 : linear + bytes;
+}
+
+/** Largest naturally aligned access at `address` within `bytes`. */
+function pieceSize(address: number, bytes: number): AccessSize {
+	if (address % 4 === 0 && bytes >= 4) return 4;
+	return address % 2 === 0 && bytes >= 2 ? 2 : 1;
+}

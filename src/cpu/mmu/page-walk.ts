@@ -1,0 +1,283 @@
+/**
+ * The page walk: linear page → physical page and rights, for 2-level, PAE and
+ * 4-level paging, with accessed and dirty bits.
+ *
+ * Results lie in fields, not in a new object: a walk happens on every TLB miss.
+ *
+ * @journey E:505 Walking the tables
+ */
+
+import {
+	PF_FETCH,
+	PF_PRESENT,
+	PF_RESERVED,
+	PF_USER,
+	PF_WRITE,
+	raise,
+	VECTOR_GP,
+	VECTOR_PF,
+} from "../exceptions.ts";
+import type { StateView } from "../state-view.ts";
+import { CR0, CR2, CR3, CR4, EFER } from "../state.ts";
+
+/** Entry bits, equal in all formats (Intel SDM vol. 3, "Paging"). */
+const ENTRY_P = 1 << 0;
+const ENTRY_RW = 1 << 1;
+const ENTRY_US = 1 << 2;
+const ENTRY_A = 1 << 5;
+const ENTRY_D = 1 << 6;
+const ENTRY_PS = 1 << 7;
+const ENTRY_G = 1 << 8;
+/** In the high half of a 64-bit entry. */
+const ENTRY_HIGH_NX = 0x8000_0000 | 0;
+
+const CR0_WP = 1 << 16;
+const CR0_PG = 1 << 31;
+const CR4_PSE = 1 << 4;
+const CR4_PAE = 1 << 5;
+const CR4_PGE = 1 << 7;
+const EFER_LMA = 1 << 10;
+const EFER_NXE = 1 << 11;
+
+/** CPUID's physical address width: bits above are reserved in 64-bit entries. */
+export const PHYSICAL_ADDRESS_BITS = 36;
+/** Address bits of a 64-bit entry's high half that must be 0 (bits 36..51). */
+const RESERVED_HIGH = 0x000f_fff0;
+
+/** Physical memory as page tables need it. */
+export interface TableMemory {
+	/** 32 bits; all ones where there is no memory. Signed. */
+	read32(physical: number): number;
+	write32(physical: number, value: number): void;
+}
+
+const FOUR_GIB = 0x1_0000_0000;
+
+export class PageWalk {
+	readonly #state: StateView;
+	readonly #memory: TableMemory;
+	#mode: "off" | "two-level" | "pae" | "four-level" = "off";
+	#writeProtect = false;
+	#pse = false;
+	#globalPages = false;
+	#noExecute = false;
+	readonly #pdptes = new Int32Array(8);
+
+	// Results of the last walk
+	/** Physical address of the 4 KiB page. */
+	physicalPage = 0;
+	writable = false;
+	user = false;
+	executable = false;
+	global = false;
+	dirty = false;
+
+	// The access at hand
+	#linear = 0;
+	#write = false;
+	#userAccess = false;
+	#fetch = false;
+
+	constructor(state: StateView, memory: TableMemory) {
+		this.#state = state;
+		this.#memory = memory;
+	}
+
+	/** Supervisor writes obey read-only pages. */
+	get writeProtect(): boolean {
+		return this.#writeProtect;
+	}
+
+	/** Re-reads CR0, CR4 and EFER. */
+	configure(): void {
+		const cr0 = this.#state.get32(CR0);
+		const cr4 = this.#state.get32(CR4);
+		const efer = this.#state.get32(EFER);
+		this.#writeProtect = (cr0 & CR0_WP) !== 0;
+		this.#pse = (cr4 & CR4_PSE) !== 0;
+		this.#globalPages = (cr4 & CR4_PGE) !== 0;
+		const wide = (cr4 & CR4_PAE) !== 0;
+		this.#noExecute = wide && (efer & EFER_NXE) !== 0;
+		if ((cr0 & CR0_PG) === 0) this.#mode = "off";
+		else if (efer & EFER_LMA) this.#mode = "four-level";
+		else this.#mode = wide ? "pae" : "two-level";
+	}
+
+	/** Loads PAE's four top entries; #GP(0) for reserved bits (Intel SDM vol. 3, "PDPTE Registers"). */
+	loadPdptes(cr3: number): void {
+		const base = (cr3 & ~31) >>> 0;
+		const loaded = new Int32Array(8);
+		for (let i = 0; i < 8; i++) loaded[i] = this.#memory.read32(base + i * 4);
+		for (let i = 0; i < 4; i++) {
+			const low = loaded[i * 2] as number;
+			const high = loaded[i * 2 + 1] as number;
+			const reserved = (low & 0x1e6) | (high & ~0xf);
+			if (low & ENTRY_P && reserved) raise(VECTOR_GP, 0);
+		}
+		this.#pdptes.set(loaded);
+	}
+
+	/** Walks for one access; raises #PF with CR2 set, or fills in the results. */
+	walk(linear: number, write: boolean, user: boolean, fetch: boolean): void {
+		this.#linear = linear;
+		this.#write = write;
+		this.#userAccess = user;
+		this.#fetch = fetch;
+		switch (this.#mode) {
+			case "off":
+				this.physicalPage = linear - (linear % 4096);
+				this.writable = this.user = this.executable = this.dirty = true;
+				this.global = false;
+				return;
+			case "two-level":
+				this.#walkTwoLevel();
+				return;
+			case "pae":
+				this.#walkPae();
+				return;
+			case "four-level":
+				this.#walkFourLevel();
+		}
+	}
+
+	#walkTwoLevel(): void {
+		const linear = this.#linear;
+		const directory = (this.#state.get32(CR3) & ~0xfff) >>> 0;
+		const pdeAt = directory + (linear >>> 22) * 4;
+		const pde = this.#memory.read32(pdeAt);
+		if (!(pde & ENTRY_P)) this.#fault(0);
+		if (pde & ENTRY_PS && this.#pse) {
+			if (pde & (1 << 21)) this.#fault(PF_PRESENT | PF_RESERVED);
+			this.#rights(pde, pde, true);
+			this.#markLeaf(pdeAt, pde);
+			// PSE-36: bits 13..20 are address bits 32..39.
+			const high = (pde >>> 13) & 0xff;
+			const low = ((pde & 0xffc0_0000) | (linear & 0x3f_f000)) >>> 0;
+			this.physicalPage = high * FOUR_GIB + low;
+			return;
+		}
+		const pteAt = ((pde & ~0xfff) >>> 0) + ((linear >>> 12) & 0x3ff) * 4;
+		const pte = this.#memory.read32(pteAt);
+		if (!(pte & ENTRY_P)) this.#fault(0);
+		this.#rights(pde & pte, pte, true);
+		this.#markAccessed(pdeAt, pde);
+		this.#markLeaf(pteAt, pte);
+		this.physicalPage = (pte & ~0xfff) >>> 0;
+	}
+
+	#walkPae(): void {
+		const index = this.#linear >>> 30;
+		const low = this.#pdptes[index * 2] as number;
+		const high = this.#pdptes[index * 2 + 1] as number;
+		if (!(low & ENTRY_P)) this.#fault(0);
+		// PDPTEs carry no rights.
+		this.#walkDirectory(tableAddress(low, high), ENTRY_RW | ENTRY_US, 0);
+	}
+
+	#walkFourLevel(): void {
+		const high = Math.floor(this.#linear / 0x40_0000_0000) % 512;
+		const pml4At =
+			(this.#state.get32(CR3) & ~0xfff) >>> 0;
+		const at = pml4At + ((high >>> 1) & 511) * 8;
+		const low4 = this.#readWide(at, false);
+		const table = tableAddress(low4, this.#high);
+		const nx4 = this.#high & ENTRY_HIGH_NX;
+		const index = Math.floor(this.#linear / 0x4000_0000) % 512;
+		const pdpteAt = table + index * 8;
+		const low3 = this.#readWide(pdpteAt, false);
+		const nx = nx4 | (this.#high & ENTRY_HIGH_NX);
+		const next = tableAddress(low3, this.#high);
+		if (low3 & ENTRY_PS) {
+			if (low3 & 0x3fff_e000) this.#fault(PF_PRESENT | PF_RESERVED);
+			this.#rights(low4 & low3, low3, nx === 0);
+			this.#markAccessed(at, low4);
+			this.#markLeaf(pdpteAt, low3);
+			const offset = this.#linear % 0x4000_0000;
+			this.physicalPage = next + offset - (offset % 4096);
+			return;
+		}
+		this.#walkDirectory(next, low4 & low3, nx);
+		this.#markAccessed(at, low4);
+		this.#markAccessed(pdpteAt, low3);
+	}
+
+	/** The two lowest levels of PAE and 4-level paging. */
+	#walkDirectory(directory: number, upper: number, upperNx: number): void {
+		const page = Math.floor(this.#linear / 4096);
+		const pdeAt = directory + (Math.floor(page / 512) % 512) * 8;
+		const pde = this.#readWide(pdeAt, false);
+		const pdeNx = this.#high & ENTRY_HIGH_NX;
+		const table = tableAddress(pde, this.#high);
+		if (pde & ENTRY_PS) {
+			if (pde & 0x1f_e000) this.#fault(PF_PRESENT | PF_RESERVED);
+			this.#rights(upper & pde, pde, (upperNx | pdeNx) === 0);
+			this.#markLeaf(pdeAt, pde);
+			// Bit 12 of a large entry is PAT.
+			const base = table - (table % 0x20_0000);
+			this.physicalPage = base + (page % 512) * 4096;
+			return;
+		}
+		const pteAt = table + (page % 512) * 8;
+		const pte = this.#readWide(pteAt, true);
+		const nx = upperNx | pdeNx | (this.#high & ENTRY_HIGH_NX);
+		const physical = tableAddress(pte, this.#high);
+		this.#rights(upper & pde & pte, pte, nx === 0);
+		this.#markAccessed(pdeAt, pde);
+		this.#markLeaf(pteAt, pte);
+		this.physicalPage = physical;
+	}
+
+	#high = 0;
+
+	/** Reads a 64-bit entry: low half returned, high half in #high; faults when not present or reserved bits are set. */
+	#readWide(at: number, _leaf: boolean): number {
+		const low = this.#memory.read32(at);
+		if (!(low & ENTRY_P)) this.#fault(0);
+		this.#high = this.#memory.read32(at + 4);
+		const reserved = this.#noExecute
+			? RESERVED_HIGH
+			: RESERVED_HIGH | ENTRY_HIGH_NX;
+		if (this.#high & reserved) this.#fault(PF_PRESENT | PF_RESERVED);
+		return low;
+	}
+
+	/** Checks rights and notes them; `combined` = AND of all levels' RW and US. */
+	#rights(combined: number, leaf: number, executable: boolean): void {
+		const writable = (combined & ENTRY_RW) !== 0;
+		const user = (combined & ENTRY_US) !== 0;
+		if (this.#userAccess && !user) this.#fault(PF_PRESENT);
+		if (this.#write && !writable && (this.#userAccess || this.#writeProtect)) {
+			this.#fault(PF_PRESENT);
+		}
+		if (this.#fetch && !executable) this.#fault(PF_PRESENT);
+		this.writable = writable;
+		this.user = user;
+		this.executable = executable;
+		this.global = this.#globalPages && (leaf & ENTRY_G) !== 0;
+		this.dirty = this.#write || (leaf & ENTRY_D) !== 0;
+	}
+
+	#markAccessed(at: number, entry: number): void {
+		if (!(entry & ENTRY_A)) this.#memory.write32(at, entry | ENTRY_A);
+	}
+
+	#markLeaf(at: number, entry: number): void {
+		const wanted = entry | ENTRY_A | (this.#write ? ENTRY_D : 0);
+		if (wanted !== entry) this.#memory.write32(at, wanted);
+	}
+
+	#fault(code: number): never {
+		const errorCode =
+			code |
+			(this.#write ? PF_WRITE : 0) |
+			(this.#userAccess ? PF_USER : 0) |
+			(this.#fetch && this.#noExecute ? PF_FETCH : 0);
+		this.#state.setWide(CR2, this.#linear);
+		raise(VECTOR_PF, errorCode);
+	}
+}
+
+/** Address bits of a 64-bit entry. */
+function tableAddress(low: number, high: number): number {
+	return (high & 0xf_ffff) * FOUR_GIB + ((low & ~0xfff) >>> 0);
+}
