@@ -69,6 +69,12 @@ const LEFT_OUT = new RegExp(
 	].join("|"),
 );
 
+/**
+ * LOCK on AMD: before MOV to and from CR0 it means CR8, and VERW does not mind
+ * it. We follow Intel's manual, where both are #UD.
+ */
+const AMD_LOCK = /^0f(2[02][048c][0-7]|00[26a][89a-f])/;
+
 type Verdict = Instruction | DecodeFailure;
 
 /** Every opcode behind every mandatory prefix. */
@@ -193,7 +199,8 @@ function isExplained(
 	if (typeof ours === "string") {
 		// Processors measure undefined opcodes of 0F 3A, too, before they refuse.
 		const isTooLong = vector === VECTOR_GP && lengthBytes === 15;
-		return isTooLong || LEFT_OUT.test(withoutPrefixes(bytes));
+		const code = withoutPrefixes(bytes);
+		return isTooLong || LEFT_OUT.test(code) || AMD_LOCK.test(code);
 	}
 	const { row } = ours;
 	if (vector === VECTOR_UD) {
