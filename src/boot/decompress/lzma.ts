@@ -115,6 +115,11 @@ export class LzmaDecoder {
 		}
 	}
 
+	/** Throws unless `decode` used its input up: an LZMA2 chunk knows its length. */
+	requireChunkEnd(): void {
+		if (!this.#range.isFinished()) throw new Error("a chunk ends wrongly");
+	}
+
 	/** One literal or match; false at the end marker. */
 	#symbol(outputEnd: number): boolean {
 		const range = this.#range;

@@ -38,6 +38,7 @@ export class RangeDecoder {
 			throw new Error("the data ends in the middle");
 		}
 		const input = this.#input;
+		if (input[position] !== 0) throw new Error("a chunk begins wrongly");
 		this.#state[RANGE] = 0xffffffff;
 		this.#state[CODE] =
 			((input[position + 1] ?? 0) << 24) |
@@ -51,6 +52,16 @@ export class RangeDecoder {
 	/** Whether more bytes were consumed than there are: the data is damaged. */
 	get overran(): boolean {
 		return this.#position > this.#end;
+	}
+
+	/**
+	 * Whether exactly all input was used. An encoder ends by flushing its
+	 * range, which leaves the decoder's code at zero.
+	 */
+	isFinished(): boolean {
+		const range = this.#state[RANGE] as number;
+		const pending = range < 0x1000000 ? 1 : 0;
+		return this.#position + pending === this.#end && this.#state[CODE] === 0;
 	}
 
 	/** One bit, adapting `probabilities[index]` towards what was seen. */

@@ -73,6 +73,12 @@ function readIndex(bytes: Uint8Array): IndexRecord[] {
 	if (footer.getUint16(10, true) !== 0x5a59) {
 		throw new Error("the data ends in the middle");
 	}
+	if (
+		crc32(bytes.subarray(footerAt + 4, footerAt + 10)) !==
+		footer.getUint32(0, true)
+	) {
+		throw new Error("the footer is wrong");
+	}
 	const indexBytes = (footer.getUint32(4, true) + 1) * 4;
 	const indexAt = footerAt - indexBytes;
 	if (indexAt < STREAM_HEADER_BYTES) throw new Error("the footer is wrong");
@@ -207,6 +213,7 @@ function unpackLzma2(input: Uint8Array, output: Uint8Array): void {
 			const end = decoder.position + unpacked;
 			decoder.decode(start, start + packed, end);
 			if (decoder.position !== end) throw new Error("a chunk is short");
+			decoder.requireChunkEnd();
 			cursor.position = start + packed;
 		}
 	}
