@@ -90,6 +90,18 @@ const SOURCES = {
 		member: `${INSTALLER_IMAGES}/initrd.gz`,
 		about: "the netboot installer's initrd",
 	},
+	seabios: {
+		package: "seabios",
+		architecture: "all",
+		member: "./usr/share/seabios/bios.bin",
+		about: "PC firmware, which v86 needs and we do not (bench)",
+	},
+	"seabios-vga": {
+		package: "seabios",
+		architecture: "all",
+		member: "./usr/share/seabios/vgabios-stdvga.bin",
+		about: "its display part (bench)",
+	},
 } as const satisfies Record<string, AssetSource>;
 
 /** A file that `debianAsset` can deliver. */
@@ -98,13 +110,19 @@ export type DebianAsset = keyof typeof SOURCES;
 /** Every asset's name, in the order they are fetched. */
 export const DEBIAN_ASSETS = Object.keys(SOURCES) as DebianAsset[];
 
-/** Build tools and comparison engines that tests and benchmarks call. */
-const TOOLS: Readonly<Record<string, string>> = {
+/** What tests call: the package and a file that proves it installed. */
+const TEST_TOOLS: Readonly<Record<string, string>> = {
 	gcc: "/usr/bin/gcc",
 	"gcc-multilib": "/usr/lib/gcc/x86_64-linux-gnu/*/32/libgcc.a",
 	binutils: "/usr/bin/objdump",
 	"acpica-tools": "/usr/bin/iasl",
+};
+
+/** What benchmarks call besides. */
+const BENCH_TOOLS: Readonly<Record<string, string>> = {
 	"qemu-system-x86": "/usr/bin/qemu-system-i386",
+	"xz-utils": "/usr/bin/xz",
+	bzip2: "/usr/bin/bzip2",
 };
 
 const run = promisify(execFile);
@@ -214,10 +232,16 @@ export async function debianAssetOrigin(
 	return (await readFile(mark, "utf8")).trim();
 }
 
-/** Installs the missing tools with apt when we may; says what is missing else. */
-export async function installTools(): Promise<boolean> {
+/**
+ * Installs missing tools with apt when we may, else says what is missing; true
+ * when everything is there.
+ */
+export async function installTools(
+	purpose: "test" | "bench",
+): Promise<boolean> {
 	const missing: string[] = [];
-	for (const [name, file] of Object.entries(TOOLS)) {
+	const bench = purpose === "bench" ? BENCH_TOOLS : {};
+	for (const [name, file] of Object.entries({ ...TEST_TOOLS, ...bench })) {
 		if (!(await anyFile(file))) missing.push(name);
 	}
 	if (missing.length === 0) return true;
@@ -257,16 +281,33 @@ async function anyFile(pattern: string): Promise<boolean> {
 	return names.some((name) => existsSync(`${before}${name}${after}`));
 }
 
-const USAGE = `usage: npm run debian -- [--list] [--tools] [ASSET...]
-Fetches the Debian files that tests and benchmarks use. Without arguments: all
-of them, and the tools. --tools alone installs the tools only.
+const USAGE = `usage: node scripts/debian.ts [--list] [--tools] [--bench] [ASSET...]
+Fetches the Debian files that tests use and installs the tools that tests call.
+--bench   what benchmarks need as well
+--tools   the tools only
+--list    names the files
 `;
 
+/** Files that only benchmarks use. */
+const BENCH_ASSETS: readonly DebianAsset[] = ["seabios", "seabios-vga"];
+
+function wantedAssets(args: readonly string[]): readonly DebianAsset[] {
+	const named = args.filter((arg) => !arg.startsWith("--"));
+	if (named.length > 0) return named as DebianAsset[];
+	if (args.includes("--tools")) return [];
+	if (args.includes("--bench")) return DEBIAN_ASSETS;
+	return DEBIAN_ASSETS.filter((name) => !BENCH_ASSETS.includes(name));
+}
+
+function isKnownArgument(arg: string): boolean {
+	const options = ["--list", "--tools", "--bench", "--help"];
+	return [...options, ...DEBIAN_ASSETS].includes(arg);
+}
+
 async function main(args: readonly string[]): Promise<number> {
-	const names = args.filter((arg) => !arg.startsWith("--"));
-	const unknown = names.find((n) => !(DEBIAN_ASSETS as string[]).includes(n));
+	const unknown = args.find((arg) => !isKnownArgument(arg));
 	if (unknown !== undefined || args.includes("--help")) {
-		if (unknown !== undefined) say(`unknown asset "${unknown}"`);
+		if (unknown !== undefined) say(`unknown argument "${unknown}"`);
 		process.stderr.write(USAGE);
 		return unknown === undefined ? 0 : 2;
 	}
@@ -276,16 +317,20 @@ async function main(args: readonly string[]): Promise<number> {
 		}
 		return 0;
 	}
-	const tools = args.length === 0 || args.includes("--tools");
-	const ready = tools ? await installTools() : true;
-	const assets = args.length === 0 ? DEBIAN_ASSETS : (names as DebianAsset[]);
-	let complete = ready;
-	for (const name of assets) {
+	return (await provide(args)) ? 0 : 1;
+}
+
+async function provide(args: readonly string[]): Promise<boolean> {
+	let complete = true;
+	if (args.every((arg) => arg.startsWith("--"))) {
+		complete = await installTools(args.includes("--bench") ? "bench" : "test");
+	}
+	for (const name of wantedAssets(args)) {
 		const path = await debianAsset(name);
 		if (path === undefined) complete = false;
 		else process.stdout.write(`${name}\t${relative(process.cwd(), path)}\n`);
 	}
-	return complete ? 0 : 1;
+	return complete;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -24,6 +24,8 @@ export interface GuestImage {
 	readonly arguments?: readonly string[];
 	/** Where the engine writes counters when it ends; lguest and v86 only. */
 	readonly statsFile?: string;
+	/** Console text at which to end; for v86, which cannot be powered off. */
+	readonly stopAt?: string;
 	/** More command line options, for lguest only. */
 	readonly options?: readonly string[];
 }
@@ -77,6 +79,7 @@ function v86(image: GuestImage, options: readonly string[]): string[] {
 		V86_GUEST,
 		...options,
 		...commonOptions(image),
+		...(image.stopAt === undefined ? [] : ["--stop-at", image.stopAt]),
 		image.kernel,
 		"--",
 		...kernelArguments(image),

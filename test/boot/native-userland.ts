@@ -11,7 +11,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { debianAsset } from "../../scripts/debian.ts";
 import { APPLETS } from "../../scripts/initramfs.ts";
-import type { CommandResult } from "./session.ts";
+import { type CommandResult, GuestSession } from "./session.ts";
 
 const run = promisify(execFile);
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
@@ -53,6 +53,14 @@ export async function runNatively(
 		if (typeof code !== "number") throw error;
 		return { output: stdout ?? "", status: code };
 	}
+}
+
+/** A shell of its own, to be talked to like a guest's. */
+export async function nativeSession(cwd: string): Promise<GuestSession> {
+	const busybox = await debianAsset("busybox-i386");
+	if (busybox === undefined) throw new Error("busybox is not available");
+	const path = await appletDirectory(busybox);
+	return new GuestSession([busybox, "sh"], { cwd, env: { PATH: path } });
 }
 
 /** Whether this machine's kernel runs i386 programs. */

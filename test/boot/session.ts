@@ -7,7 +7,7 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { INIT_MARKER, PROMPT } from "../../scripts/initramfs.ts";
+import { PROMPT } from "../../scripts/initramfs.ts";
 import { commandFor, type EngineName, type GuestImage } from "./engines.ts";
 
 /** How a wait may fail. */
@@ -60,6 +60,7 @@ export class GuestSession {
 	#serial = "";
 	#read = 0;
 	#commands = 0;
+	#began = 0;
 	#stderr = "";
 	#lastOutput = Date.now();
 	#wake: () => void = () => {};
@@ -69,10 +70,17 @@ export class GuestSession {
 		return new GuestSession(commandFor(engine, image));
 	}
 
-	constructor(command: readonly string[]) {
+	/** Any program that reads shell text may stand in for a guest. */
+	constructor(
+		command: readonly string[],
+		surroundings: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+	) {
 		this.command = command;
 		const [program, ...args] = command;
-		this.#child = spawn(program ?? "", args, { stdio: "pipe" });
+		this.#child = spawn(program ?? "", args, {
+			...surroundings,
+			stdio: "pipe",
+		});
 		// Serial bytes are not text until somebody says so: latin1 keeps each.
 		this.#child.stdout?.setEncoding("latin1").on("data", (text: string) => {
 			this.#serial += text;
@@ -137,7 +145,6 @@ export class GuestSession {
 	 * prompts, no output processing, no kernel messages in between.
 	 */
 	async shell(patience: Patience = {}): Promise<void> {
-		await this.waitFor(INIT_MARKER, patience);
 		await this.waitFor(PROMPT, patience);
 		// The marker is assembled by printf so that the echo does not match.
 		this.send(
@@ -158,6 +165,7 @@ export class GuestSession {
 			`printf '@@%s ${id}@' begin; { ${script}\n}; printf '\\n@@%s ${id} %d@' done $?\n`,
 		);
 		await this.waitFor(`@@begin ${id}@`, patience);
+		this.#began = performance.now();
 		const all = await this.waitFor(
 			new RegExp(`\n@@done ${id} \\d+@`),
 			patience,
@@ -165,6 +173,15 @@ export class GuestSession {
 		const mark = all.lastIndexOf("\n@@done ");
 		const status = Number(all.slice(all.lastIndexOf(" ") + 1, -1));
 		return { output: all.slice(0, mark), status };
+	}
+
+	/** As `run`, with the wall time between the marks around the output. */
+	async timed(
+		script: string,
+		patience: Patience = {},
+	): Promise<CommandResult & { readonly seconds: number }> {
+		const result = await this.run(script, patience);
+		return { ...result, seconds: (performance.now() - this.#began) / 1000 };
 	}
 
 	/** Waits for the process to end by itself. */

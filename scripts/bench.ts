@@ -1,0 +1,230 @@
+/**
+ * `npm run bench`: the same guest, the same kernel and the same workloads on
+ * `lguest`, v86, QEMU's TCG and the machine itself, in rounds that visit every
+ * engine. Prints a table, writes the report as JSON and as a chart. Relies on
+ * `scripts/bench/` and on Debian's packages; the README's chart comes from it.
+ */
+
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { CLI } from "../test/boot/engines.ts";
+import { runsI386 } from "../test/boot/native-userland.ts";
+import { drawChart } from "./bench/chart.ts";
+import { buildBenchImage } from "./bench/guest-image.ts";
+import {
+	type BenchEngine,
+	ENGINES,
+	measureRound,
+	type Plan,
+	type Sample,
+} from "./bench/measure.ts";
+import {
+	buildRows,
+	describeMachine,
+	formatReport,
+	type Report,
+} from "./bench/report.ts";
+import { BOOT, RATE, type Scale, WORKLOADS } from "./bench/workloads.ts";
+import { debianAsset, installTools } from "./debian.ts";
+
+const USAGE = `usage: npm run bench -- [options]
+--list             names the workloads
+--only A,B         these workloads only
+--engines A,B      of ${ENGINES.join(", ")}
+--rounds N         rounds to run (3)
+--scale SCALE      full, or small for interpreters; chosen by the engines
+--output DIR       where bench.json and bench.svg go (.cache/bench)
+--publish          write them to docs/, where the README shows them
+`;
+
+const PROJECT = resolve(fileURLToPath(new URL("..", import.meta.url)));
+const GUEST_MIB = 256;
+
+interface Options {
+	readonly only: readonly string[] | undefined;
+	readonly engines: readonly BenchEngine[];
+	readonly rounds: number;
+	readonly scale: Scale;
+	readonly output: string;
+}
+
+function say(line: string): void {
+	process.stderr.write(`bench: ${line}\n`);
+}
+
+/** Wrong usage is the caller's mistake, told in one line. */
+class UsageError extends Error {}
+
+function parseOptions(args: readonly string[]): Options | "list" | "help" {
+	const { values } = parseArgs({
+		args: [...args],
+		options: {
+			list: { type: "boolean", default: false },
+			help: { type: "boolean", default: false },
+			only: { type: "string" },
+			engines: { type: "string", default: "ours,v86,qemu,native" },
+			rounds: { type: "string", default: "3" },
+			scale: { type: "string" },
+			output: { type: "string", default: join(PROJECT, ".cache/bench") },
+			publish: { type: "boolean", default: false },
+		},
+	});
+	if (values.help) return "help";
+	if (values.list) return "list";
+	const engines = values.engines.split(",").map((name) => {
+		return oneOf("engine", name, ENGINES);
+	});
+	const rounds = Number(values.rounds);
+	if (!Number.isInteger(rounds) || rounds < 1) {
+		throw new UsageError(
+			`--rounds takes a number from 1, not ${values.rounds}`,
+		);
+	}
+	const known = [BOOT, RATE, ...WORKLOADS].map(({ name }) => name);
+	const only = values.only?.split(",").map((name) => {
+		return oneOf("workload", name, known);
+	});
+	const scale = values.scale ?? defaultScale(engines);
+	return {
+		only,
+		engines,
+		rounds,
+		scale: oneOf("scale", scale, ["full", "small"] as const),
+		output: values.publish ? join(PROJECT, "docs") : resolve(values.output),
+	};
+}
+
+function defaultScale(engines: readonly BenchEngine[]): Scale {
+	const interpreters: readonly BenchEngine[] = ["ours-cold", "v86-interpreter"];
+	return engines.some((e) => interpreters.includes(e)) ? "small" : "full";
+}
+
+function oneOf<T extends string>(
+	what: string,
+	name: string,
+	known: readonly T[],
+): T {
+	const found = known.find((candidate) => candidate === name);
+	if (found !== undefined) return found;
+	throw new UsageError(`no ${what} "${name}"; there are: ${known.join(", ")}`);
+}
+
+/** Engines that cannot run here are left out, aloud. */
+async function availableEngines(
+	wanted: readonly BenchEngine[],
+): Promise<BenchEngine[]> {
+	const obstacles: Partial<Record<BenchEngine, string>> = {};
+	if (!existsSync(CLI)) {
+		obstacles.ours = "the project is not built; run npm run build";
+		obstacles["ours-cold"] = obstacles.ours;
+	}
+	if (!existsSync("/usr/bin/qemu-system-i386")) {
+		obstacles.qemu = "qemu-system-i386 is not installed";
+	}
+	if (!(await runsI386())) {
+		obstacles.native = "this machine does not run i386 programs";
+	}
+	for (const engine of wanted) {
+		if (obstacles[engine]) say(`skipping ${engine}: ${obstacles[engine]}`);
+	}
+	return wanted.filter((engine) => obstacles[engine] === undefined);
+}
+
+async function makePlan(options: Options): Promise<Plan> {
+	await installTools("bench");
+	const kernel = await debianAsset("kernel-686");
+	const image = await buildBenchImage();
+	if (kernel === undefined || image === undefined) {
+		throw new UsageError("the benchmark needs Debian's kernel and busybox");
+	}
+	const wanted = (name: string): boolean =>
+		options.only === undefined || options.only.includes(name);
+	return {
+		kernel,
+		image,
+		workloads: WORKLOADS.filter(({ name }) => wanted(name)),
+		scale: options.scale,
+		boot: wanted(BOOT.name),
+		// Counting costs a boot of its own, so it is left to those who ask.
+		rate: options.only?.includes(RATE.name) ?? options.scale === "small",
+		memoryMiB: GUEST_MIB,
+	};
+}
+
+async function run(options: Options): Promise<number> {
+	const plan = await makePlan(options);
+	const engines = await availableEngines(options.engines);
+	const samples: Sample[] = [];
+	const peakMiB: Partial<Record<BenchEngine, number>> = {};
+	for (let round = 1; round <= options.rounds; round++) {
+		// Rotated, so that no engine always follows the same neighbour.
+		const first = (round - 1) % Math.max(1, engines.length);
+		const order = [...engines.slice(first), ...engines.slice(0, first)];
+		for (const engine of order) {
+			say(`round ${round} of ${options.rounds}: ${engine}`);
+			const result = await measureRound(engine, plan);
+			samples.push(...result.samples);
+			if (result.peakMiB === undefined) continue;
+			peakMiB[engine] = Math.max(peakMiB[engine] ?? 0, result.peakMiB);
+		}
+	}
+	const { rows, failures } = buildRows(samples, engines);
+	const report: Report = {
+		date: new Date().toISOString(),
+		scale: options.scale,
+		rounds: options.rounds,
+		machine: await describeMachine(),
+		engines,
+		rows,
+		peakMiB,
+		guestMiB: GUEST_MIB,
+		failures,
+	};
+	process.stdout.write(`${formatReport(report)}\n`);
+	await save(report, options.output);
+	return failures.length === 0 ? 0 : 1;
+}
+
+async function save(report: Report, directory: string): Promise<void> {
+	await mkdir(directory, { recursive: true });
+	const json = join(directory, "bench.json");
+	await writeFile(json, `${JSON.stringify(report, null, "\t")}\n`);
+	say(`wrote ${relative(process.cwd(), json)}`);
+	const chart = drawChart(report);
+	if (chart === undefined) return;
+	const svg = join(directory, "bench.svg");
+	await writeFile(svg, chart);
+	say(`wrote ${relative(process.cwd(), svg)}`);
+}
+
+function list(): void {
+	for (const { name, about } of [BOOT, RATE, ...WORKLOADS]) {
+		process.stdout.write(`${name.padEnd(20)}${about}\n`);
+	}
+}
+
+async function main(args: readonly string[]): Promise<number> {
+	try {
+		const options = parseOptions(args);
+		if (options === "help") process.stdout.write(USAGE);
+		else if (options === "list") list();
+		else return await run(options);
+		return 0;
+	} catch (error) {
+		const usage = error instanceof UsageError || isParseArgsError(error);
+		if (!usage) throw error;
+		say((error as Error).message);
+		process.stderr.write(USAGE);
+		return 2;
+	}
+}
+
+function isParseArgsError(error: unknown): boolean {
+	const code = (error as { code?: unknown }).code;
+	return String(code).startsWith("ERR_PARSE_ARGS");
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,149 @@
+/**
+ * Draws the report as a bar chart for the README: for every workload, how fast
+ * each engine is relative to v86, on a logarithmic axis, because ratios of 1/2
+ * and 2 are equally far from 1. Plain SVG with its own background, so that it
+ * reads on light and dark pages.
+ */
+
+import type { BenchEngine } from "./measure.ts";
+import { meanSpeedRatio, type Report, type Row, speedRatio } from "./report.ts";
+
+const BASELINE: BenchEngine = "v86";
+const COLOURS: Partial<Record<BenchEngine, string>> = {
+	ours: "#2563eb",
+	"ours-cold": "#93c5fd",
+	qemu: "#9ca3af",
+};
+const LABELS: Partial<Record<BenchEngine, string>> = {
+	ours: "lguest",
+	"ours-cold": "lguest, cold engine only",
+	qemu: "QEMU TCG (native code)",
+};
+
+const WIDTH = 760;
+const LEFT = 150;
+const RIGHT = 60;
+const TOP = 70;
+const BAR = 9;
+const ROW_GAP = 8;
+const MINIMUM_EXPONENT = -2;
+
+/** The chart, or `undefined` when the run had no v86 to compare with. */
+export function drawChart(report: Report): string | undefined {
+	const engines = report.engines.filter((engine) => COLOURS[engine]);
+	const rows = report.rows.filter(
+		(row) => row.unit === "seconds" && row.cells[BASELINE] !== undefined,
+	);
+	if (rows.length === 0 || engines.length === 0) return undefined;
+	const lines = [
+		...rows.map((row) => ({
+			name: row.workload,
+			ratios: engines.map((engine) => speedRatio(row, engine, BASELINE)),
+		})),
+		{ name: "geometric mean", ratios: means(rows, engines) },
+	];
+	const all = lines.flatMap((line) =>
+		line.ratios.filter((r) => r !== undefined),
+	);
+	const maximum = Math.max(1, Math.ceil(Math.log2(Math.max(...all))));
+	const scale = new Axis(MINIMUM_EXPONENT, maximum);
+	const rowHeight = engines.length * BAR + ROW_GAP;
+	const height = TOP + lines.length * rowHeight + 40;
+	return [
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, sans-serif" font-size="11">`,
+		`<rect width="${WIDTH}" height="${height}" rx="8" fill="#ffffff"/>`,
+		`<text x="16" y="24" font-size="15" font-weight="600" fill="#111827">Speed relative to v86 (longer is faster)</text>`,
+		legend(engines),
+		grid(scale, height),
+		...lines.map((line, index) =>
+			bars(line.name, line.ratios, engines, scale, TOP + index * rowHeight),
+		),
+		`<text x="16" y="${height - 12}" fill="#6b7280">${escapeMarkup(caption(report))}</text>`,
+		"</svg>",
+		"",
+	].join("\n");
+}
+
+/** Maps a ratio to a horizontal position by its logarithm. */
+class Axis {
+	readonly minimum: number;
+	readonly maximum: number;
+
+	constructor(minimum: number, maximum: number) {
+		this.minimum = minimum;
+		this.maximum = maximum;
+	}
+
+	x(ratio: number): number {
+		const exponent = Math.max(this.minimum, Math.log2(ratio));
+		const share = (exponent - this.minimum) / (this.maximum - this.minimum);
+		return Math.round(LEFT + share * (WIDTH - LEFT - RIGHT));
+	}
+}
+
+function means(
+	rows: readonly Row[],
+	engines: readonly BenchEngine[],
+): (number | undefined)[] {
+	return engines.map((engine) => meanSpeedRatio(rows, engine, BASELINE));
+}
+
+function legend(engines: readonly BenchEngine[]): string {
+	return engines
+		.map((engine, index) => {
+			const x = 16 + index * 190;
+			return `<rect x="${x}" y="36" width="12" height="12" fill="${COLOURS[engine]}"/><text x="${x + 18}" y="46" fill="#374151">${LABELS[engine] ?? engine}</text>`;
+		})
+		.join("");
+}
+
+function grid(scale: Axis, height: number): string {
+	const parts: string[] = [];
+	for (let e = scale.minimum; e <= scale.maximum; e++) {
+		const x = scale.x(2 ** e);
+		const colour = e === 0 ? "#111827" : "#e5e7eb";
+		const label = e < 0 ? `1/${2 ** -e}` : `${2 ** e}×`;
+		parts.push(
+			`<line x1="${x}" y1="${TOP - 6}" x2="${x}" y2="${height - 32}" stroke="${colour}"/>`,
+			`<text x="${x}" y="${TOP - 9}" text-anchor="middle" fill="#6b7280">${label}</text>`,
+		);
+	}
+	return parts.join("");
+}
+
+function bars(
+	name: string,
+	ratios: readonly (number | undefined)[],
+	engines: readonly BenchEngine[],
+	scale: Axis,
+	y: number,
+): string {
+	const middle = y + (engines.length * BAR) / 2 + 4;
+	const parts = [
+		`<text x="${LEFT - 10}" y="${middle}" text-anchor="end" fill="#111827">${escapeMarkup(name)}</text>`,
+	];
+	ratios.forEach((ratio, index) => {
+		if (ratio === undefined) return;
+		const engine = engines[index];
+		const top = y + index * BAR;
+		const width = Math.max(1, scale.x(ratio) - LEFT);
+		const colour = engine === undefined ? "#000000" : COLOURS[engine];
+		parts.push(
+			`<rect x="${LEFT}" y="${top}" width="${width}" height="${BAR - 1}" fill="${colour}"/>`,
+			`<text x="${LEFT + width + 4}" y="${top + BAR - 1}" font-size="9" fill="#374151">${ratio.toFixed(1)}</text>`,
+		);
+	});
+	return parts.join("");
+}
+
+function caption(report: Report): string {
+	const { machine, node, v86, qemu } = report.machine;
+	return `${machine}; Node ${node}; v86 ${v86}; ${qemu}; ${report.rounds} rounds, ${report.date.slice(0, 10)}`;
+}
+
+function escapeMarkup(text: string): string {
+	return text
+		.replaceAll("&", "&amp;")
+		.replaceAll("<", "&lt;")
+		.replaceAll(">", "&gt;");
+}

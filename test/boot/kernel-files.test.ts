@@ -1,0 +1,153 @@
+/**
+ * The loaders on Debian's own kernel files, without running them: what they
+ * say about themselves, where they end up, and what a cut file is told.
+ * Relies on `scripts/debian.ts`, which says what it skips and why.
+ */
+
+import { readFile } from "node:fs/promises";
+import { describe, expect, it } from "vitest";
+import { debianAsset } from "../../scripts/debian.ts";
+import { identify, inspect, loadKernel } from "../../src/boot/kernel-image.ts";
+import { buildMemoryMap } from "../../src/boot/memory-map.ts";
+import { nodeDecompressors } from "../../src/node/decompress.ts";
+import { dirtyMemory, MIB } from "../support/kernel-images.ts";
+
+const memoryMap = buildMemoryMap(128 * MIB);
+
+for (const flavour of ["686", "686-pae"] as const) {
+	const path = await debianAsset(`kernel-${flavour}`);
+	const symbols = await debianAsset(`system-map-${flavour}`);
+	const absent = path === undefined || symbols === undefined;
+	describe.skipIf(absent)(`Debian's ${flavour} kernel file`, () =>
+		i386Kernel(flavour, path ?? "", symbols ?? ""),
+	);
+}
+
+function i386Kernel(flavour: string, path: string, symbols: string): void {
+	it("says what it is", async () => {
+		const facts = await inspect(await readFile(path), nodeDecompressors);
+		expect(facts).toMatchObject({
+			kind: "bzImage",
+			bits: 32,
+			linuxBootProtocol: "2.15",
+			compression: "xz",
+			relocatable: true,
+			lguestGuest: false,
+		});
+		const release = path.replace(/^.*vmlinuz-/, "");
+		expect(facts.version.startsWith(`${release} `)).toBe(true);
+		expect(release.endsWith(`-${flavour}`)).toBe(true);
+	});
+
+	it("is left to unpack itself unless asked otherwise", async () => {
+		const bytes = await readFile(path);
+		const memory = dirtyMemory(128);
+		const loaded = await loadKernel(memory, bytes, { memoryMap });
+		expect(loaded).toMatchObject({ entry: MIB, unpacked: false });
+		const tail = bytes.subarray(bytes.length - 0x100000, -0x80000);
+		const region = loaded.regions[0];
+		const end = (region?.address ?? 0) + (region?.lengthBytes ?? 0);
+		expect(tail.equals(memory.read(end - 0x100000, tail.length))).toBe(true);
+	});
+
+	it("unpacks to where its own symbols say it starts", async () => {
+		const memory = dirtyMemory(128);
+		const loaded = await loadKernel(memory, await readFile(path), {
+			memoryMap,
+			unpack: nodeDecompressors,
+		});
+		const PAGE_OFFSET = 0xc0000000;
+		const start = symbolAddress(
+			await readFile(symbols, "latin1"),
+			"startup_32",
+		);
+		expect(loaded).toMatchObject({
+			unpacked: true,
+			entry: start - PAGE_OFFSET,
+		});
+		const CLD = 0xfc;
+		const LGDT = 0x0f;
+		expect([CLD, LGDT, 0x8b, 0xf6]).toContain(memory.readU8(loaded.entry));
+	});
+
+	it("is refused with the missing bytes when cut, wherever that is", async () => {
+		const bytes = await readFile(path);
+		for (const length of [0x300, 0x4000, 1_000_000, bytes.length - 5000]) {
+			expect(() => identify(bytes.subarray(0, length))).toThrow(
+				expect.objectContaining({
+					message: expect.stringMatching(
+						/truncated: its .* needs \d+ bytes|only \d+ bytes/,
+					),
+					exitStatus: 2,
+				}),
+			);
+		}
+	});
+
+	it("is refused in 16 MiB, with a size that does", async () => {
+		const small = buildMemoryMap(16 * MIB);
+		const bytes = await readFile(path);
+		await expect(
+			loadKernel(dirtyMemory(16), bytes, { memoryMap: small }),
+		).rejects.toMatchObject({
+			message: expect.stringContaining("the guest has 16 MiB"),
+			hint: expect.stringMatching(/--memory 64M/),
+		});
+	});
+}
+
+function symbolAddress(systemMap: string, name: string): number {
+	const line = systemMap.split("\n").find((l) => l.endsWith(` ${name}`));
+	return Number.parseInt(line ?? "", 16);
+}
+
+const amd64 = await debianAsset("kernel-amd64");
+
+describe.skipIf(amd64 === undefined)("Debian's amd64 kernel file", () => {
+	it("is known to be 64-bit, with and without its flag", async () => {
+		const bytes = await readFile(amd64 ?? "");
+		expect(identify(bytes).bits).toBe(64);
+		bytes[0x236] = 0; // xloadflags, which kernels before 3.8 lack
+		expect(identify(bytes).bits).toBe(64);
+	});
+
+	it("is refused in one sentence with a way out", async () => {
+		const bytes = await readFile(amd64 ?? "");
+		await expect(
+			loadKernel(dirtyMemory(128), bytes, { memoryMap }),
+		).rejects.toMatchObject({
+			message: expect.stringContaining("64-bit only"),
+			hint: expect.stringContaining("32-bit"),
+			exitStatus: 2,
+		});
+	});
+});
+
+const installer = await debianAsset("installer-kernel-i386");
+const installerInitrd = await debianAsset("installer-initrd-i386");
+
+describe.skipIf(installer === undefined || installerInitrd === undefined)(
+	"Debian's installer",
+	() => {
+		it("has its initrd refused where it does not fit, and told what would do", async () => {
+			const kernel = await readFile(installer ?? "");
+			const initrd = await readFile(installerInitrd ?? "");
+			const load = (mib: number) =>
+				loadKernel(dirtyMemory(mib), kernel, {
+					memoryMap: buildMemoryMap(mib * MIB),
+					initrd,
+				});
+			const failure = await load(48).catch((error: unknown) => error);
+			expect(failure).toMatchObject({
+				message: expect.stringContaining("initrd"),
+				exitStatus: 2,
+			});
+			const advised = /--memory (\d+)M/.exec(
+				(failure as { hint: string }).hint,
+			);
+			await expect(load(Number(advised?.[1]))).resolves.toMatchObject({
+				bootProtocol: "linux",
+			});
+		});
+	},
+);
