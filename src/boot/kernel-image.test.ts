@@ -17,7 +17,10 @@ const banner = ascii(
 	"\0Linux version %s\n\0Linux version 3.2.0 (me@here) #1\n\0",
 );
 
-function vmlinux(extra = new Uint8Array(0), is64Bit = false): Uint8Array {
+function vmlinux(
+	extra: Uint8Array = new Uint8Array(0),
+	is64Bit = false,
+): Uint8Array {
 	return fakeElf({
 		is64Bit,
 		entry: MIB,
