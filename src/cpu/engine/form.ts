@@ -28,6 +28,7 @@ export interface ColdForm {
 
 const SIZE_CODE: Readonly<Record<number, number>> = { 16: 0, 32: 1, 64: 2 };
 const REP_CODE = { none: 0, repz: 1, repnz: 2 } as const;
+const CS = 1;
 const FS = 4;
 
 /** The number under which equal forms meet. */
@@ -55,7 +56,9 @@ function memoryShape({ memory }: Instruction): number {
 /** Whether accesses through the instruction's data segment need no base and no check. */
 function isFlat(instruction: Instruction, mode: Mode): boolean {
 	const segment = instruction.memory?.segment ?? instruction.segment;
-	if (segment >= FS) return false;
+	// Code segments are not writable: overrides to CS keep the check.
+	const checked = segment === CS && instruction.codeSize !== 64;
+	if (segment >= FS || checked) return false;
 	return instruction.codeSize === 64 || (mode & MODE_FLAT) !== 0;
 }
 

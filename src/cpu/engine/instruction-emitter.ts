@@ -215,14 +215,10 @@ export abstract class InstructionEmitter extends StateEmitter {
 	): Integer {
 		const named = this.let(offset) as Integer;
 		const register = this.#segment(segment);
-		if (register.flat) return named;
-		if (this.long) {
-			const base = this.stateLoad(register.offset, SEGMENT_BASE, 8);
-			return this.let(this.add(this.toWidth(64, named) as I64, base as I64));
+		if (!register.flat && !this.long) {
+			this.#checkSegment(register.offset, named as I32, bytes, intent);
 		}
-		this.#checkSegment(register.offset, named as I32, bytes, intent);
-		const base = this.stateLoad(register.offset, SEGMENT_BASE, 4) as I32;
-		return this.let(this.add(named as I32, base));
+		return this.linearAddress(segment, named);
 	}
 
 	protected loadLinear(linear: Integer, width: number): Integer {

@@ -10,7 +10,35 @@
  * @journey E:600 Kernels
  */
 
-import type { Emitter, KernelName, Value, ValueType } from "../semantics/emitter.ts";
+import type {
+	Emitter,
+	KernelName,
+	Value,
+	ValueType,
+} from "../semantics/emitter.ts";
+
+/** The part of the vocabulary that has nothing to do with an instruction. */
+export type KernelEmitter = Omit<
+	Emitter,
+	| "loadSegment"
+	| "storeSegment"
+	| "prepareStore"
+	| "fastAddress"
+	| "loadFast"
+	| "storeFast"
+	| "copyFast"
+	| "fillFast"
+	| "linearAddress"
+	| "currentRip"
+	| "nextRip"
+	| "jump"
+	| "jumpRelative"
+	| "repeat"
+	| "fault"
+	| "faultIf"
+	| "system"
+	| "stop"
+>;
 
 export interface Kernel {
 	readonly name: KernelName;
@@ -18,5 +46,5 @@ export interface Kernel {
 	readonly result?: ValueType;
 	/** Emits the body; the value returned is the function's result. */
 	// biome-ignore lint/suspicious/noConfusingVoidType: a kernel without result returns nothing
-	build(e: Emitter, ...args: readonly Value[]): Value | void;
+	build(e: KernelEmitter, ...args: readonly Value[]): Value | void;
 }

@@ -1,0 +1,382 @@
+/**
+ * One virtual CPU: state, MMU, decoded code, engine and system operations put
+ * together, and the loop that runs between them.
+ *
+ * `run` executes up to a budget of instructions and comes back with the reason
+ * why it stopped. Interrupts are taken here, between instructions; exceptions
+ * too, when generated code or an operation reports one.
+ *
+ * @journey S:100 In and out of generated code
+ */
+
+import { GuestMemory } from "../memory/guest-memory.ts";
+import type { CpuBus } from "./bus.ts";
+import { CodeCache } from "./engine/code-cache.ts";
+import { ColdEngine, type EngineImports } from "./engine/cold-engine.ts";
+import { inlineForms } from "./engine/inline-forms.ts";
+import {
+	STATUS_BUDGET,
+	STATUS_FAULT,
+	STATUS_NEXT,
+	type Status,
+} from "./engine/status.ts";
+import {
+	GuestFault,
+	raise,
+	VECTOR_DB,
+	VECTOR_GP,
+	VECTOR_UD,
+} from "./exceptions.ts";
+import { EFLAGS_IF, EFLAGS_RF, EFLAGS_TF } from "./flags.ts";
+import { KERNELS } from "./float/index.ts";
+import { RAM_BASE, STATE_BASE, WASM_PAGE_BYTES } from "./memory-layout.ts";
+import { Mmu } from "./mmu/mmu.ts";
+import { modeCodeSize } from "./mode.ts";
+import { semanticsOf } from "./semantics/index.ts";
+import { StateView } from "./state-view.ts";
+import {
+	BUDGET,
+	CR0,
+	DR,
+	EFLAGS,
+	FAULT_ERROR_CODE,
+	FAULT_HAS_ERROR_CODE,
+	FAULT_VECTOR,
+	HALTED,
+	INTERRUPT_PENDING,
+	MODE,
+	RIP,
+	SEGMENT_LIMIT,
+	SEGMENT_BASE,
+	SHADOW,
+} from "./state.ts";
+import type { SystemContext } from "./system/context.ts";
+import { DECODED_FEATURES } from "./system/cpuid.ts";
+import {
+	codeBreakpointHit,
+	dataBreakpointsHit,
+	debugTrapPending,
+} from "./system/debug-registers.ts";
+import { deliverException, deliverInterrupt } from "./system/interrupts.ts";
+import { updateMode } from "./system/mode-control.ts";
+import { OPERATIONS } from "./system/operations.ts";
+import { resetState } from "./system/reset.ts";
+import { checkSegmentAccess } from "./system/segments.ts";
+
+/** Why `run` came back. */
+export type ExitReason =
+	/** The budget is used up. */
+	| "budget"
+	/** HLT, and no interrupt to wake it: time may pass. */
+	| "halt"
+	/** An exception during the delivery of a double fault: the CPU stops. */
+	| "triple-fault"
+	/** `requestExit` was called. */
+	| "requested";
+
+export interface CpuOptions {
+	readonly memoryBytes: number;
+	readonly bus: CpuBus;
+}
+
+/** Counters for `--stats`. */
+export interface CpuStatistics {
+	readonly tlbMisses: number;
+	readonly codePagesDecoded: number;
+	readonly instructionsDecoded: number;
+	readonly codeInvalidations: number;
+	readonly arenaResets: number;
+	readonly forms: number;
+}
+
+export class Cpu implements SystemContext {
+	readonly memory: GuestMemory;
+	readonly state: StateView;
+	readonly mmu: Mmu;
+	readonly bus: CpuBus;
+	readonly #code: CodeCache;
+	readonly #engine: ColdEngine;
+	/** Instructions retired before the current budget was given. */
+	#retiredBefore = 0n;
+	#budgetGiven = 0;
+	#exitRequested = false;
+	#mode = -1;
+
+	constructor({ memoryBytes, bus }: CpuOptions) {
+		const pages = Math.ceil((RAM_BASE + memoryBytes) / WASM_PAGE_BYTES);
+		const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+		const { buffer } = memory;
+		this.memory = new GuestMemory(buffer, RAM_BASE, memoryBytes);
+		this.state = new StateView(buffer, STATE_BASE);
+		this.bus = bus;
+		this.#code = new CodeCache(
+			buffer,
+			this.memory,
+			DECODED_FEATURES,
+			(instruction, mode) => this.#engine.handlerFor(instruction, mode),
+			(physical) => this.mmu.tlb.protectHostPage(RAM_BASE + physical),
+		);
+		this.mmu = new Mmu(buffer, this.state, this.memory, bus, this.#code);
+		this.#engine = new ColdEngine(
+			memory,
+			this.#imports(),
+			{ semanticsOf, kernels: KERNELS },
+			inlineForms(DECODED_FEATURES),
+		);
+		this.memory.onWrite = (address, bytes) =>
+			this.#code.invalidate(address, bytes);
+		this.reset();
+	}
+
+	/** The state after RESET (Intel SDM vol. 3, "Processor State After Reset"). */
+	reset(): void {
+		resetState(this.state);
+		this.state.set32(SHADOW, -1);
+		this.controlChanged();
+	}
+
+	/** Instructions retired since the start. */
+	retired(): bigint {
+		const left = this.state.get32(BUDGET);
+		return this.#retiredBefore + BigInt(this.#budgetGiven - left);
+	}
+
+	get statistics(): CpuStatistics {
+		return {
+			tlbMisses: this.mmu.misses,
+			codePagesDecoded: this.#code.pagesDecoded,
+			instructionsDecoded: this.#code.instructionsDecoded,
+			codeInvalidations: this.#code.invalidations,
+			arenaResets: this.#code.resets,
+			forms: this.#engine.forms.length,
+		};
+	}
+
+	/** The interrupt line: while high, interrupts are taken as IF allows. */
+	setInterruptLine(level: boolean): void {
+		this.state.set32(INTERRUPT_PENDING, level ? 1 : 0);
+	}
+
+	/** Lets `run` come back at the next opportunity (a device wants the run loop). */
+	requestExit(): void {
+		this.#exitRequested = true;
+	}
+
+	/** After state was written from outside (loaders, debuggers): recompute what is derived from it. */
+	controlChanged(): void {
+		this.mmu.controlRegistersChanged();
+		this.#modeChanged();
+	}
+
+	/** Runs at most `budget` instructions. */
+	run(budget: number): ExitReason {
+		this.#retiredBefore = this.retired();
+		this.#budgetGiven = budget;
+		this.state.set32(BUDGET, budget);
+		// A shadow was noted in terms of the last budget.
+		if (this.state.get32(SHADOW) === 0) this.state.set32(SHADOW, budget);
+		else this.state.set32(SHADOW, -1);
+		this.#exitRequested = false;
+		for (;;) {
+			const reason = this.#step();
+			if (reason !== undefined) return reason;
+		}
+	}
+
+	/** One stay in generated code with what comes before and after it. */
+	#step(): ExitReason | undefined {
+		const { state } = this;
+		const shadow = state.get32(SHADOW) === state.get32(BUDGET);
+		if (!shadow && !this.#takeInterrupt()) return "triple-fault";
+		if (state.get32(HALTED)) return "halt";
+		if (this.#exitRequested) return "requested";
+		const left = state.get32(BUDGET);
+		if (left === 0) return "budget";
+		const debugging =
+			(state.get32(EFLAGS) & EFLAGS_TF) !== 0 ||
+			(state.get32(DR, 7) & 0xff) !== 0;
+		if (debugging) return this.#stepDebugged(left);
+		if (!shadow) return this.#handle(this.#engine.run());
+		return this.#runOne(left);
+	}
+
+	/** Executes exactly one instruction. */
+	#runOne(left: number): ExitReason | undefined {
+		const { state } = this;
+		state.set32(BUDGET, 1);
+		const status = this.#engine.run();
+		state.set32(BUDGET, left - 1 + state.get32(BUDGET));
+		return this.#handle(status === STATUS_BUDGET ? STATUS_NEXT : status);
+	}
+
+	/** One instruction under single-step or breakpoints. */
+	#stepDebugged(left: number): ExitReason | undefined {
+		const { state } = this;
+		const resume = state.get32(EFLAGS) & EFLAGS_RF;
+		if (!resume && codeBreakpointHit(this)) {
+			return this.#deliver(new GuestFault(VECTOR_DB, undefined));
+		}
+		const trap = (state.get32(EFLAGS) & EFLAGS_TF) !== 0;
+		this.mmu.watcher = dataBreakpointsHit(this);
+		state.set32(BUDGET, 1);
+		const status = this.#engine.run();
+		const retired = 1 - state.get32(BUDGET);
+		state.set32(BUDGET, left - retired);
+		this.mmu.watcher = undefined;
+		const reason = this.#handle(
+			status === STATUS_BUDGET ? STATUS_NEXT : status,
+		);
+		if (reason !== undefined || retired === 0) return reason;
+		if (resume) {
+			state.set32(EFLAGS, state.get32(EFLAGS) & ~EFLAGS_RF);
+		}
+		if (debugTrapPending(this, trap)) {
+			return this.#deliver(new GuestFault(VECTOR_DB, undefined));
+		}
+		return undefined;
+	}
+
+	#handle(status: Status): ExitReason | undefined {
+		switch (status) {
+			case STATUS_BUDGET:
+				return "budget";
+			case STATUS_FAULT:
+				return this.#deliver(this.#notedFault());
+			default:
+				this.#modeChanged();
+				return undefined;
+		}
+	}
+
+	/** Takes a pending interrupt if IF allows; false = the CPU shut down. */
+	#takeInterrupt(): boolean {
+		const { state } = this;
+		if (!state.get32(INTERRUPT_PENDING)) return true;
+		if (!(state.get32(EFLAGS) & EFLAGS_IF)) return true;
+		state.set32(HALTED, 0);
+		const vector = this.bus.acknowledgeInterrupt();
+		try {
+			deliverInterrupt(this, vector, "hardware");
+		} catch (fault) {
+			return this.#deliver(asFault(fault)) === undefined;
+		}
+		this.#modeChanged();
+		return true;
+	}
+
+	#deliver(fault: GuestFault): ExitReason | undefined {
+		if (deliverException(this, fault) === "shutdown") return "triple-fault";
+		this.#modeChanged();
+		return undefined;
+	}
+
+	#modeChanged(): void {
+		updateMode(this.state);
+		this.mmu.alignmentCheck = this.#alignmentCheck();
+		const mode = this.state.get32(MODE);
+		if (mode !== this.#mode) {
+			this.#mode = mode;
+			this.#code.clearJumpCache();
+		}
+	}
+
+	#alignmentCheck(): boolean {
+		const { state } = this;
+		const am = state.get32(CR0) & (1 << 18);
+		return am !== 0 && (state.get32(EFLAGS) & (1 << 18)) !== 0;
+	}
+
+	#notedFault(): GuestFault {
+		const { state } = this;
+		const code = state.get32(FAULT_HAS_ERROR_CODE)
+			? state.get32(FAULT_ERROR_CODE)
+			: undefined;
+		return new GuestFault(state.get32(FAULT_VECTOR), code);
+	}
+
+	#noteFault(fault: unknown): void {
+		const { vector, errorCode } = asFault(fault);
+		this.state.set32(FAULT_VECTOR, vector);
+		this.state.set32(FAULT_HAS_ERROR_CODE, errorCode === undefined ? 0 : 1);
+		this.state.set32(FAULT_ERROR_CODE, errorCode ?? 0);
+	}
+
+	/** The border: nothing is thrown through generated code. */
+	#imports(): EngineImports {
+		return {
+			translate: (low, high, bytes, intent) => {
+				try {
+					const linear = (high >>> 0) * 0x1_0000_0000 + (low >>> 0);
+					return this.mmu.translate(linear, bytes, intent);
+				} catch (fault) {
+					this.#noteFault(fault);
+					return 0;
+				}
+			},
+			checkSegment: (segment, offset, bytes, intent) => {
+				try {
+					checkSegmentAccess(this.state, segment, offset, bytes, intent);
+					return 1;
+				} catch (fault) {
+					this.#noteFault(fault);
+					return 0;
+				}
+			},
+			commit: () => this.mmu.commit(),
+			system: (operation, a, b, c) => {
+				try {
+					const run = OPERATIONS_BY_NUMBER[operation] as Operation;
+					return run(this, a, b, c);
+				} catch (fault) {
+					this.#noteFault(fault);
+					return STATUS_FAULT;
+				}
+			},
+			resolve: () => {
+				try {
+					return this.#resolve();
+				} catch (fault) {
+					this.#noteFault(fault);
+					return 0;
+				}
+			},
+		};
+	}
+
+	/** The record at RIP. */
+	#resolve(): number {
+		const { state } = this;
+		const mode = state.get32(MODE);
+		const rip = state.getWide(RIP);
+		const linear = this.#codeAddress(rip, mode);
+		const physical = this.mmu.fetchAddress(linear);
+		if (physical >= this.memory.sizeBytes) raise(VECTOR_UD);
+		return this.#code.find(physical, mode, () => {
+			const nextPage = linear - (linear % 4096) + 4096;
+			const wrapped = modeCodeSize(mode) === 64 ? nextPage : nextPage >>> 0;
+			const next = this.mmu.fetchAddress(wrapped);
+			if (next >= this.memory.sizeBytes) raise(VECTOR_UD);
+			return next;
+		});
+	}
+
+	/** Linear address of CS:RIP after the limit check. */
+	#codeAddress(rip: number, mode: number): number {
+		const { state } = this;
+		const cs = 1;
+		if (modeCodeSize(mode) === 64) return rip;
+		const limit = state.view.getUint32(state.segmentAt(cs, SEGMENT_LIMIT), true);
+		if (rip > limit) raise(VECTOR_GP, 0);
+		const base = state.view.getUint32(state.segmentAt(cs, SEGMENT_BASE), true);
+		return (base + rip) >>> 0;
+	}
+}
+
+type Operation = (cpu: SystemContext, a: number, b: number, c: number) => Status;
+const OPERATIONS_BY_NUMBER: readonly Operation[] = Object.values(OPERATIONS);
+
+/** Anything but a guest's fault is a defect of ours and goes on up. */
+function asFault(thrown: unknown): GuestFault {
+	if (thrown instanceof GuestFault) return thrown;
+	throw thrown;
+}
