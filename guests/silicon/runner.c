@@ -309,6 +309,12 @@ static void *map(unsigned long address, size_t length, int protection,
 	return (void *)at;
 }
 
+static void touch(unsigned long address, size_t length)
+{
+	for (size_t at = 0; at < length; at += PAGE)
+		*(volatile uint8_t *)(address + at);
+}
+
 static void map_test_areas(void)
 {
 	int file = syscall6(__NR_memfd_create, (long)"silicon", 0, 0, 0, 0, 0);
@@ -324,6 +330,11 @@ static void map_test_areas(void)
 	map(DATA_BASE + DATA_WRITABLE_BYTES, DATA_BYTES - DATA_WRITABLE_BYTES,
 	    PROT_R, file, 2 * CODE_BYTES + DATA_WRITABLE_BYTES);
 	memset(code_alias, INT3, 2 * CODE_BYTES);
+	/* Pages come with the first touch; a case must find them present, or
+	 * the error code of its page fault depends on earlier cases. */
+	touch(CODE_BASE, CODE_BYTES);
+	touch(CODE_WRITABLE_BASE, CODE_BYTES);
+	touch(DATA_BASE, DATA_BYTES);
 }
 
 /* Next patch of the list; each is padded to whole quadwords. */

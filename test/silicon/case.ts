@@ -29,6 +29,12 @@ export interface Patch {
 	readonly bytes: Uint8Array;
 }
 
+/** Bytes from `offset`, counted from DATA_BASE. */
+export interface ByteRange {
+	readonly offset: number;
+	readonly length: number;
+}
+
 /** One generated instruction: where its bytes are and which row they stand for. */
 export interface PlacedInstruction {
 	/** Id of the opcode-table row. */
@@ -57,6 +63,8 @@ export interface SiliconCase {
 	/** Number of the data pattern that fills the data area. */
 	readonly pattern: number;
 	readonly patches: readonly Patch[];
+	/** Bytes of the data area that are not compared: x87 pointers saved there. */
+	readonly masks: readonly ByteRange[];
 }
 
 /** A quadword of the data area that the case changed. */
@@ -169,6 +177,8 @@ export function formatCase(test: SiliconCase): string {
 	if (test.pattern) words.push(`pattern=${test.pattern}`);
 	for (const { offset, bytes } of test.patches)
 		words.push(`data=${offset}:${hex(bytes)}`);
+	for (const { offset, length } of test.masks)
+		words.push(`mask=${offset}:${length}`);
 	return words.join(" ");
 }
 
@@ -217,6 +227,7 @@ export function parseCase(line: string): SiliconCase {
 	if (mode !== 32 && mode !== 64) throw new Error(`no mode in: ${line}`);
 	const gpr = new BigUint64Array(16);
 	const patches: Patch[] = [];
+	const masks: ByteRange[] = [];
 	let code = parseCode("2048/");
 	let flags = 0;
 	let pattern = 0;
@@ -237,9 +248,12 @@ export function parseCase(line: string): SiliconCase {
 		} else if (key === "data") {
 			const [offset = "", bytes = ""] = value.split(":");
 			patches.push({ offset: Number(offset), bytes: unhex(bytes) });
+		} else if (key === "mask") {
+			const [offset = 0, length = 0] = value.split(":").map(Number);
+			masks.push({ offset, length });
 		} else if (/^r\d+$/.test(key))
 			gpr[Number(key.slice(1))] = BigInt(`0x${value}`);
 		else throw new Error(`unknown word ${word}`);
 	}
-	return { mode, gpr, flags, segments, fx, ...code, pattern, patches };
+	return { mode, gpr, flags, segments, fx, ...code, pattern, patches, masks };
 }

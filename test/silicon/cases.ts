@@ -23,7 +23,7 @@ import { followFlags } from "./flow.ts";
 import { randomFx } from "./initial-state.ts";
 import { AFTER, BEFORE, patchTypedOperand } from "./prepare.ts";
 import { Random, storeBits } from "./random.ts";
-import { eligibleRows, isObservable } from "./rows.ts";
+import { eligibleRows, isObservable, rowOfId } from "./rows.ts";
 import { type Fixup, Gpr, Sequence } from "./sequence.ts";
 
 export interface GeneratorOptions {
@@ -96,10 +96,12 @@ export class CaseGenerator {
 
 /** Adds one instruction of the row; false when this is not the moment for it. */
 function appendInstruction(s: Sequence, row: OpcodeRow): boolean {
+	if (TRIGONOMETRIC.test(row.mnemonic) && usesX87(s)) return false;
 	const wishes = BEFORE[row.mnemonic]?.(s, row);
 	if (wishes === undefined && BEFORE[row.mnemonic] !== undefined) return false;
 	const encoded = encode(s, row, wishes);
 	if (encoded === undefined) return false;
+	if (savesPointers(row.mnemonic) && !maskPointers(s, encoded)) return false;
 	AFTER[row.mnemonic]?.(s, encoded);
 	patchTypedOperand(s, encoded);
 	const offset = s.code.length;
@@ -111,6 +113,38 @@ function appendInstruction(s: Sequence, row: OpcodeRow): boolean {
 	if (segment >= 0) s.writeSegment(segment);
 	if (/^(PUSH|POP|CALL|RET|ENTER|LEAVE|IRET)/.test(row.mnemonic))
 		s.stackMoved = true;
+	return true;
+}
+
+/** How far results may differ depends on the argument, which must be known: the initial ST0. */
+const TRIGONOMETRIC = /^(FSIN|FCOS|FSINCOS|FPTAN)$/;
+
+function usesX87(s: Sequence): boolean {
+	return s.instructions.some(({ row: id }) => {
+		const row = rowOfId(id);
+		return (
+			/^(x87|mmx|fxsr)$/.test(row.feature) ||
+			row.operands.some((o) => /^[PQN]/.test(o))
+		);
+	});
+}
+
+/** True for instructions that store the x87 instruction and data pointers. */
+function savesPointers(mnemonic: string): boolean {
+	return /^(FNSTENV|FNSAVE|FXSAVE)$/.test(mnemonic);
+}
+
+/** Marks where they go as not compared (differences.ts says why). */
+function maskPointers(s: Sequence, e: Encoded): boolean {
+	if (e.target === undefined) return false;
+	const at = e.target - DATA_BASE;
+	const add = (offset: number, length: number) =>
+		s.masks.push({ offset: at + offset, length });
+	if (e.row.mnemonic === "FXSAVE") {
+		add(6, 18);
+		add(28, 4);
+	} else if (e.operandSize === 16) add(6, 8);
+	else add(12, 14);
 	return true;
 }
 
@@ -203,6 +237,7 @@ function finish(s: Sequence, pattern: number): SiliconCase {
 		instructions: s.instructions,
 		pattern,
 		patches,
+		masks: s.masks,
 	};
 }
 

@@ -131,6 +131,7 @@ export const APPROXIMATE: ReadonlySet<string> = new Set(
 export function endsCase(row: OpcodeRow, mode: Mode): boolean {
 	return (
 		APPROXIMATE.has(row.mnemonic) ||
+		/^(FNSTENV|FNSAVE|FXSAVE)$/.test(row.mnemonic) ||
 		UNCOMPARED_RESULTS[row.mnemonic] !== undefined ||
 		!isObservable(row, mode) ||
 		/^(INT|INT1|INT3|UD[012])$/.test(row.mnemonic)

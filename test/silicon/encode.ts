@@ -280,9 +280,13 @@ function address16(s: Sequence, d: Draft, target: number): void {
 	d.modrm |= rm;
 	defaultSegment(d, registers[0] === Gpr.BP ? Gpr.BP : -1);
 	let sum = 0;
-	for (const register of registers)
-		sum += Number((s.known(register) ?? 0n) & 0xffffn);
+	for (const register of registers) {
+		const value = s.known(register);
+		if (value === undefined) d.target = undefined;
+		sum += Number((value ?? 0n) & 0xffffn);
+	}
 	const offset = target - (s.segmentBase(d.segment) ?? 0);
+	if (offset !== (offset & 0xffff)) d.target = undefined;
 	setDisplacement(s, d, ((offset - sum) << 16) >> 16, 2);
 }
 
@@ -343,7 +347,9 @@ function chooseIndex(s: Sequence, d: Draft, bits: 32 | 64): bigint {
 	if (index > 7) d.rex |= 0x42;
 	if (s.isFree(index) && s.random.chance(0.8))
 		s.decide(index, BigInt.asUintN(64, BigInt(s.random.between(-64, 64))));
-	return BigInt.asIntN(bits, (s.known(index) ?? 0n) << BigInt(scale));
+	const value = s.known(index);
+	if (value === undefined) d.target = undefined;
+	return BigInt.asIntN(bits, (value ?? 0n) << BigInt(scale));
 }
 
 /** 32- and 64-bit addressing with a base, mostly, and an index, often. */
@@ -379,7 +385,10 @@ function chooseAddress(s: Sequence, d: Draft, target: number): void {
 	const bits = addressSize(s, d);
 	const { modrm, segment, rex } = d;
 	d.target = target;
-	if (bits === 16) return address16(s, d, target);
+	if (bits === 16) {
+		address16(s, d, target);
+		return;
+	}
 	for (let attempt = 0; attempt < 3; attempt++) {
 		if (addressRegisters(s, d, bits, target)) return;
 		Object.assign(d, { modrm, segment, rex, sib: -1, displacementLength: 0 });
@@ -573,12 +582,13 @@ function assemble(
 	});
 	if (selected !== row || bytes.length > 15) return undefined;
 	const isRegister = d.modrm >= 0xc0;
+	const segmentKnown = d.segment < 0 || s.segmentBase(d.segment) !== undefined;
 	return {
 		row,
 		bytes,
 		operandSize: size,
 		addressSize: addressSize(s, d),
-		target: d.target,
+		target: segmentKnown ? d.target : undefined,
 		memoryLength: length,
 		reg: d.modrm < 0 ? -1 : ((d.modrm >> 3) & 7) | (d.rex & 4 ? 8 : 0),
 		rm: isRegister ? (d.modrm & 7) | (d.rex & 1 ? 8 : 0) : opcodeRegister,

@@ -11,7 +11,7 @@
  *
  * @journey M:622 A case grows
  */
-import type { Mode, Patch, PlacedInstruction } from "./case.ts";
+import type { ByteRange, Mode, Patch, PlacedInstruction } from "./case.ts";
 import {
 	DATA_BASE,
 	DATA_BYTES,
@@ -58,6 +58,7 @@ export class Sequence {
 	readonly instructions: PlacedInstruction[] = [];
 	readonly patches: Patch[] = [];
 	readonly fixups: Fixup[] = [];
+	readonly masks: ByteRange[] = [];
 	readonly gpr = new BigUint64Array(16);
 	readonly selectors: number[];
 	/** Bit sets over the registers. */
@@ -103,9 +104,10 @@ export class Sequence {
 		return ((this.#decided | this.#written) & (1 << register)) === 0;
 	}
 
-	/** The value the register surely or nearly has now, if no earlier instruction wrote it. */
+	/** The value the register surely has, if no earlier instruction wrote it. */
 	known(register: number): bigint | undefined {
 		if ((this.#written & (1 << register)) !== 0) return undefined;
+		if (register === Gpr.SP && this.stackMoved) return undefined;
 		if (this.isFree(register))
 			this.decide(register, biasedInteger(this.random, this.mode));
 		return this.gpr[register];
@@ -155,7 +157,7 @@ export class Sequence {
 	stackTop(): number | undefined {
 		const sp = this.known(Gpr.SP);
 		const base = this.segmentBase(2);
-		return sp === undefined || base === undefined || this.stackMoved
+		return sp === undefined || base === undefined
 			? undefined
 			: Number(BigInt.asUintN(32, sp)) + base;
 	}
