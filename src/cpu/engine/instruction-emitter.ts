@@ -16,6 +16,7 @@ import {
 	NEXT_RIP,
 	RIP,
 	SEGMENT_BASE,
+	SEGMENT_LIMIT,
 	SEGMENT_READ_SAFE,
 	SEGMENT_WRITE_SAFE,
 	segmentOffset,
@@ -69,6 +70,7 @@ export const SYSTEM_NUMBERS: ReadonlyMap<string, number> = new Map(
 const PAGE_BYTES = 4096;
 const VECTOR_GP = 13;
 const VECTOR_SS = 12;
+const CS = 1;
 const SS = 2;
 const FS = 4;
 
@@ -114,6 +116,21 @@ export abstract class InstructionEmitter extends StateEmitter {
 
 	faultIf(condition: I32, vector: number, errorCode?: I32): void {
 		this.if(condition, () => this.fault(vector, errorCode));
+	}
+
+	checkTarget(target: Integer): void {
+		if (this.long) {
+			const sixteen = this.i64(16);
+			const address = target as I64;
+			const canonical = this.shrS(this.shl(address, sixteen), sixteen);
+			const zero = this.i32(0);
+			this.faultIf(this.ne(address, canonical), VECTOR_GP, zero);
+		} else if (!this.flat) {
+			const at = segmentOffset(CS) + SEGMENT_LIMIT;
+			const limit = this.stateLoad(this.i32(0), at, 4) as I32;
+			const beyond = this.gtU(target as I32, limit);
+			this.faultIf(beyond, VECTOR_GP, this.i32(0));
+		}
 	}
 
 	system(name: SystemName, ...args: readonly I32[]): void {

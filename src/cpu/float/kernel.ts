@@ -31,6 +31,7 @@ export type KernelEmitter = Omit<
 	| "linearAddress"
 	| "currentRip"
 	| "nextRip"
+	| "checkTarget"
 	| "jump"
 	| "jumpRelative"
 	| "repeat"

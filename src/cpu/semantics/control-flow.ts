@@ -31,23 +31,27 @@ import { peek, push, release } from "./stack.ts";
 const isRelative = (form: Form): boolean =>
 	form.row.operands[0]?.startsWith("J") === true;
 
-/** `target` is zero-extended from the operand size, which cuts it to 16 bits where that applies. */
-function jumpTo(e: Emitter, form: Form, target: Integer): void {
-	e.jump(e.toWidth(ripWidth(form), target));
+/** An absolute target of `form.operandSize` bits as RIP, checked: a bad one faults here, not where it leads. */
+function readTarget(e: Emitter, form: Form, target: Integer): Integer {
+	const rip = e.let(e.toWidth(ripWidth(form), target));
+	e.checkTarget(rip);
+	return rip;
 }
 
 const jmp: Semantics = (e, form) => {
 	if (isRelative(form)) e.jumpRelative();
-	else jumpTo(e, form, first(form).read());
+	else e.jump(readTarget(e, form, first(form).read()));
 };
 
 /** The target is read before the push, which may overwrite what it depends on (CALL [rSP]). */
 const call: Semantics = (e, form) => {
 	const size = form.operandSize;
-	const target = isRelative(form) ? undefined : first(form).read();
+	const target = isRelative(form)
+		? undefined
+		: readTarget(e, form, first(form).read());
 	push(e, form, size, e.toWidth(size, e.nextRip()));
 	if (target === undefined) e.jumpRelative();
-	else jumpTo(e, form, target);
+	else e.jump(target);
 };
 
 /** Bytes of arguments that RET n and RETF n release. */
@@ -58,10 +62,10 @@ function releasedBytes(e: Emitter, form: Form): I32 {
 
 const ret: Semantics = (e, form) => {
 	const size = form.operandSize;
-	const target = peek(e, form, size);
+	const target = readTarget(e, form, peek(e, form, size));
 	const bytes = e.add(releasedBytes(e, form), e.i32(size / 8));
 	release(e, form, e.toWidth(form.stackSize, bytes));
-	jumpTo(e, form, target);
+	e.jump(target);
 };
 
 const jcc: Semantics = (e, form) => {

@@ -296,6 +296,8 @@ export interface Emitter {
 	/** RIP of this instruction, and of the next one; i32, or i64 in 64-bit mode. */
 	currentRip(): Integer;
 	nextRip(): Integer;
+	/** #GP(0) unless execution can go on at RIP = target: canonical, or within CS's limit. For transfers that write something before they jump. */
+	checkTarget(target: Integer): void;
 	/** Continue at RIP = target (CS stays); limit and canonical checks included. Ends the instruction. */
 	jump(target: Integer): void;
 	/** Continue at the relative branch's target (operand J). Ends the instruction. */

@@ -81,13 +81,13 @@ const cmpxchg8b: Semantics = (e, form) => {
 const cmpxchg16b: Semantics = (e, form) => {
 	const memory = first(form);
 	memory.requireAlignment(16);
-	memory.at(8, 64).modify((oldHigh) => {
-		const equal = e.variable(e.eq(oldHigh, e.readGpr(RDX, 64)));
-		memory.at(0, 64).modify((oldLow) => {
-			const lowEqual = e.eq(oldLow, e.readGpr(RAX, 64));
-			equal.set(e.and(equal.get(), lowEqual));
+	memory.at(0, 64).modify((oldLow) => {
+		const equal = e.variable(e.eq(oldLow, e.readGpr(RAX, 64)));
+		memory.at(8, 64).modify((oldHigh) => {
+			const highEqual = e.eq(oldHigh, e.readGpr(RDX, 64));
+			equal.set(e.and(equal.get(), highEqual));
 			const both = equal.get();
-			const chosen = e.let(e.select(both, e.readGpr(RBX, 64), oldLow));
+			const chosen = e.let(e.select(both, e.readGpr(RCX, 64), oldHigh));
 			e.if(e.eqz(both), () => {
 				e.writeGpr(RAX, 64, oldLow);
 				e.writeGpr(RDX, 64, oldHigh);
@@ -95,7 +95,7 @@ const cmpxchg16b: Semantics = (e, form) => {
 			return chosen;
 		});
 		e.setFlags({ ZF: equal.get() });
-		return e.select(equal.get(), e.readGpr(RCX, 64), oldHigh);
+		return e.select(equal.get(), e.readGpr(RBX, 64), oldLow);
 	});
 };
 

@@ -110,17 +110,18 @@ const verify =
 		e.setFlags({ ZF: isNotZero(e, state64(e, SYSTEM_RESULT)) });
 	};
 
-/** Raises the destination's RPL to the source's when it is lower (Intel SDM vol. 2, ARPL). */
+/** Raises the destination's RPL to the source's when it is lower; else there is no write, and no fault of one. */
 const arpl: Semantics = (e, form) => {
 	requireProtectedMode(e);
 	const [destination, source] = pair(form);
 	const wanted = e.and(source.read(), e.constant(16, 3));
-	destination.modify((old) => {
-		const raised = e.let(e.ltU(e.and(old, e.constant(16, 3)), wanted));
-		e.setFlags({ ZF: raised });
-		const adjusted = e.or(e.and(old, e.constant(16, ~3)), wanted);
-		return e.select(raised, adjusted, old) as I32;
+	const old = destination.read();
+	const raised = e.let(e.ltU(e.and(old, e.constant(16, 3)), wanted));
+	e.if(raised, () => {
+		const cleared = e.and(old, e.constant(16, ~3));
+		destination.write(e.or(cleared, wanted));
 	});
+	e.setFlags({ ZF: raised });
 };
 
 /** SGDT and SIDT store the whole base, whatever the operand size; it is checked first, as it ends last. */
