@@ -18,6 +18,7 @@ import {
 	STATUS_BUDGET,
 	STATUS_FAULT,
 	STATUS_NEXT,
+	STATUS_STOP_JUMP,
 	type Status,
 } from "./engine/status.ts";
 import {
@@ -101,6 +102,15 @@ export class Cpu implements SystemContext {
 	#budgetGiven = 0;
 	#exitRequested = false;
 	#mode = -1;
+	/**
+	 * Sees every exception and software interrupt before the guest does; `true`
+	 * keeps it from the guest and lets `run` come back as "requested"
+	 * (debuggers, oracles). RIP is the instruction's; NEXT_RIP holds for
+	 * software interrupts, whose gate has not been looked at.
+	 */
+	onException:
+		| ((fault: GuestFault, isSoftware: boolean) => boolean)
+		| undefined;
 
 	constructor({ memoryBytes, bus }: CpuOptions) {
 		const pages = Math.ceil((RAM_BASE + memoryBytes) / WASM_PAGE_BYTES);
@@ -265,6 +275,7 @@ export class Cpu implements SystemContext {
 	}
 
 	#deliver(fault: GuestFault): ExitReason | undefined {
+		if (this.onException?.(fault, false)) return "requested";
 		if (deliverException(this, fault) === "shutdown") return "triple-fault";
 		this.#modeChanged();
 		return undefined;
@@ -325,6 +336,9 @@ export class Cpu implements SystemContext {
 			commit: () => this.mmu.commit(),
 			system: (operation, a, b, c) => {
 				try {
+					if (operation === OPERATION_INT && this.#intercept(a)) {
+						return STATUS_STOP_JUMP;
+					}
 					const run = OPERATIONS_BY_NUMBER[operation] as Operation;
 					return run(this, a, b, c);
 				} catch (fault) {
@@ -341,6 +355,14 @@ export class Cpu implements SystemContext {
 				}
 			},
 		};
+	}
+
+	/** Offers a software interrupt to `onException`. */
+	#intercept(vector: number): boolean {
+		const fault = new GuestFault(vector, undefined);
+		if (!this.onException?.(fault, true)) return false;
+		this.#exitRequested = true;
+		return true;
 	}
 
 	/** The record at RIP. */
@@ -373,6 +395,7 @@ export class Cpu implements SystemContext {
 }
 
 type Operation = (cpu: SystemContext, a: number, b: number, c: number) => Status;
+const OPERATION_INT = Object.keys(OPERATIONS).indexOf("INT");
 const OPERATIONS_BY_NUMBER: readonly Operation[] = Object.values(OPERATIONS);
 
 /** Anything but a guest's fault is a defect of ours and goes on up. */

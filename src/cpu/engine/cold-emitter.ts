@@ -56,6 +56,9 @@ export interface Continuation {
 	leave(status: I32): void;
 }
 
+/** Addressing methods of operands that may be memory. */
+const ADDRESSED = ["E", "W", "Q", "M", "O"];
+
 export class ColdEmitter extends InstructionEmitter {
 	readonly #form: ColdForm;
 	readonly #continuation: Continuation;
@@ -79,6 +82,13 @@ export class ColdEmitter extends InstructionEmitter {
 	form(): Form {
 		const { example, mode } = this.#form;
 		const { row, isRegister } = example;
+		// Here, not at first use: that may be inside a branch.
+		const hasAddress = operandsOf(row).some(({ method }) =>
+			ADDRESSED.includes(method),
+		);
+		if (hasAddress && !isRegister) {
+			this.#address = this.let(this.#computeAddress()) as Integer;
+		}
 		const operands = operandsOf(row).map((operand, position): Operand => {
 			const width = operandWidth(example, operand.spec);
 			return coldOperand(this, operand, width, isRegister, position);

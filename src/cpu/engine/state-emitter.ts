@@ -151,12 +151,12 @@ export class StateEmitter extends ArithmeticEmitter {
 	setIncFlags(width: number, result: Integer): void {
 		const r = this.let(result);
 		// 7F + 1 overflows; a low digit of 0 came from F.
-		this.#setStepFlags(width, r, -(2 ** (width - 1)), 0);
+		this.#setStepFlags(width, r, false, 0);
 	}
 
 	setDecFlags(width: number, result: Integer): void {
 		const r = this.let(result);
-		this.#setStepFlags(width, r, 2 ** (width - 1) - 1, 15);
+		this.#setStepFlags(width, r, true, 15);
 	}
 
 	setFlagsFrom(
@@ -320,11 +320,11 @@ export class StateEmitter extends ArithmeticEmitter {
 		);
 	}
 
-	/** INC and DEC: CF as it was, OF when the result is `overflowing`. */
+	/** INC and DEC: CF as it was, OF when the result is the smallest (or largest) number. */
 	#setStepFlags(
 		width: number,
 		result: Integer,
-		overflowing: number,
+		largest: boolean,
 		digit: number,
 	): void {
 		const cf = this.let(
@@ -332,7 +332,7 @@ export class StateEmitter extends ArithmeticEmitter {
 		);
 		const overflow = this.eq(
 			this.signExtend(width, result),
-			this.constant(width, overflowing),
+			this.#extreme(width, largest),
 		);
 		const half = this.eq(
 			this.and(this.wrap(result), this.i32(15)),
@@ -348,6 +348,13 @@ export class StateEmitter extends ArithmeticEmitter {
 		);
 		this.writeState(FLAG_AUX, aux);
 		this.#setResult(width, result);
+	}
+
+	/** The most negative signed number of `width` bits, or the most positive. */
+	#extreme(width: number, largest: boolean): Integer {
+		const smallest = -(1n << BigInt(width - 1));
+		const value = largest ? -smallest - 1n : smallest;
+		return width === 64 ? this.i64(value) : this.i32(Number(value));
 	}
 
 	/** New CF and/or OF, the others kept. */
