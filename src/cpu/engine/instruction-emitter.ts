@@ -187,12 +187,32 @@ export abstract class InstructionEmitter extends StateEmitter {
 		width: number,
 		intent: Intent,
 	): I32 {
-		const linear = this.linear(segment, offset, width / 8, intent);
 		const result = this.variable(this.i32(0));
 		this.code.block((slow) => {
+			this.#skipUnlessPageIsSafe(segment, offset as I32, intent, slow);
+			const linear = this.linearAddress(segment, offset);
 			result.set(this.#fastHost(linear, width / 8, intent, slow));
 		});
 		return result.get();
+	}
+
+	/** Branches to `slow` when a limit, or a wrapping offset, could be met before the page's end. */
+	#skipUnlessPageIsSafe(
+		segment: number | "data",
+		offset: I32,
+		intent: Intent,
+		slow: Label,
+	): void {
+		const register = this.#segment(segment);
+		if (register.flat) return;
+		if (this.long) {
+			this.code.br(slow);
+			return;
+		}
+		const safe = this.let(this.#safeLimit(register.offset, intent));
+		const page = this.i32(PAGE_BYTES);
+		this.code.brIf(slow, expr(this.ltU(safe, page)));
+		this.code.brIf(slow, expr(this.gtU(offset, this.sub(safe, page))));
 	}
 
 	loadFast(address: I32, width: number): Integer {
@@ -338,10 +358,7 @@ export abstract class InstructionEmitter extends StateEmitter {
 		bytes: number,
 		intent: Intent,
 	): void {
-		const safe =
-			intent === "read" ? SEGMENT_READ_SAFE : SEGMENT_WRITE_SAFE;
-		const limit = this.stateLoad(segment, safe, 4) as I32;
-		const outside = this.geU(offset, limit);
+		const outside = this.geU(offset, this.#safeLimit(segment, intent));
 		if (this.bail !== undefined) {
 			this.code.brIf(this.bail, expr(outside));
 			return;
@@ -354,6 +371,11 @@ export abstract class InstructionEmitter extends StateEmitter {
 				this.leave(this.i32(STATUS_FAULT)),
 			);
 		});
+	}
+
+	#safeLimit(segment: I32, intent: Intent): I32 {
+		const safe = intent === "read" ? SEGMENT_READ_SAFE : SEGMENT_WRITE_SAFE;
+		return this.stateLoad(segment, safe, 4) as I32;
 	}
 
 	/** #GP(0), or #SS(0) through the stack segment: what a non-canonical or misaligned access raises. */

@@ -123,17 +123,20 @@ const popf: Semantics = (e, form) => {
 	const image = e.let(e.and(popped, e.i32(~EFLAGS_RF)));
 	const mask = popfMask(e, form);
 	release(e, form, e.constant(form.stackSize, operandSize / 8));
+	const before = state32(e, EFLAGS);
 	e.writeEflags(image, mask);
-	leaveIfWatched(e);
+	leaveIfWatched(e, before);
 };
 
-/** After EFLAGS changed: a waiting interrupt or the single-step trap is the run loop's. */
-function leaveIfWatched(e: Emitter): void {
+/** A waiting interrupt, the single-step trap and a changed alignment check are the run loop's. */
+function leaveIfWatched(e: Emitter, before: I32): void {
 	const eflags = state32(e, EFLAGS);
 	const open = isNotZero(e, e.and(eflags, e.i32(EFLAGS_IF)));
 	const waiting = isNotZero(e, state32(e, INTERRUPT_PENDING));
 	const stepping = e.and(eflags, e.i32(EFLAGS_TF));
-	e.if(e.or(e.and(open, waiting), stepping), () => e.stop());
+	const checking = e.and(e.xor(before, eflags), e.i32(EFLAGS_AC));
+	const watched = e.or(stepping, checking);
+	e.if(e.or(e.and(open, waiting), watched), () => e.stop());
 }
 
 export const FLAG_CONTROL: SemanticsTable = {

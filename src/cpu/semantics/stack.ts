@@ -25,6 +25,7 @@ import {
 	pair,
 	RAX,
 	RBP,
+	RDI,
 	RSP,
 	readSelector,
 	signedAs,
@@ -155,17 +156,16 @@ function frameSlot(e: Emitter, form: Form, top: Integer, count: number) {
 	return stackOffset(e, form, top, e.constant(form.stackSize, distance));
 }
 
-/** The slot of SP is skipped. */
+/** DI SI BP, nothing for SP, BX DX CX AX, upwards; all read before one is written. */
 const popa: Semantics = (e, form) => {
 	const size = form.operandSize;
-	const values = Array.from({ length: 8 }, (_, register) =>
-		register === RSP
-			? undefined
-			: peek(e, form, size, ((7 - register) * size) / 8),
-	);
-	for (const [register, value] of values.entries()) {
-		if (value !== undefined) e.writeGpr(RAX + register, size, value);
+	const popped: [register: number, value: Integer][] = [];
+	for (let register = RDI; register >= RAX; register--) {
+		if (register === RSP) continue;
+		const skipped = ((RDI - register) * size) / 8;
+		popped.push([register, peek(e, form, size, skipped)]);
 	}
+	for (const [register, value] of popped) e.writeGpr(register, size, value);
 	releaseBytes(e, form, size);
 };
 

@@ -73,29 +73,16 @@ function runLength(
 	const few = e.ltU(count, wide);
 	let length: I32 = e.let(e.select(few, e.wrap(count), limit));
 	for (const side of sides) {
-		length = smaller(e, length, roomOf(e, form, width, side));
+		length = smaller(e, length, roomOf(e, width, side));
 	}
 	return length;
 }
 
-/**
- * Elements to the page's end. Where offsets wrap before linear addresses do,
- * the offset must not pass a multiple of the page size either: wherever it
- * wraps is one. The first element is known to be good, hence at least 1.
- */
-function roomOf(e: Emitter, form: Form, width: number, side: Side): I32 {
-	const within = (address: Integer) =>
-		e.and(e.wrap(address), e.i32(PAGE_BYTES - 1));
-	const wraps =
-		form.addressSize === 16 || (form.long && form.addressSize === 32);
-	let position = within(side.host);
-	if (wraps) {
-		const offset = e.let(within(side.offset));
-		position = e.select(e.gtU(offset, position), offset, position);
-	}
+/** Whole elements to the page's end, of which the first is known to be one. */
+function roomOf(e: Emitter, width: number, { host }: Side): I32 {
+	const position = e.and(host, e.i32(PAGE_BYTES - 1));
 	const bytes = e.sub(e.i32(PAGE_BYTES), position);
-	const room = e.let(e.shrU(bytes, e.i32(Math.log2(width / 8))));
-	return wraps ? e.let(e.or(room, e.eqz(room))) : room;
+	return e.let(e.shrU(bytes, e.i32(Math.log2(width / 8))));
 }
 
 /** Moves the side's pointer behind `bytes`. */
