@@ -159,11 +159,10 @@ const store: Element = (e, form, width) =>
 const load: Element = (e, form, width) =>
 	e.writeGpr(RAX, width, readSource(e, form, width));
 
-/** Of two bad addresses the destination's is the one that faults, under REP the source's: what processors do. */
+/** Of two bad addresses the destination's is the one that faults. */
 const compareElements: Element = (e, form, width) => {
-	const early = form.rep === "none" ? undefined : readSource(e, form, width);
 	const destination = readDestination(e, form, width);
-	compare(e, width, early ?? readSource(e, form, width), destination);
+	compare(e, width, readSource(e, form, width), destination);
 };
 
 const scanElement: Element = (e, form, width) => {
