@@ -47,6 +47,8 @@ export const layers: readonly Layer[] = [
 		of: "cpu/index.ts",
 		mayImport: ["cpu/", "memory/", "wasm/", "chipset/bus.ts"],
 	},
+	// Where the CPU's parts are put together.
+	{ of: "cpu/cpu.ts", mayImport: ["cpu/", "memory/"] },
 	{
 		of: "cpu/*",
 		mayImport: [],
@@ -75,6 +77,11 @@ export const layers: readonly Layer[] = [
 			"cpu/semantics/",
 			"cpu/float/",
 		],
+	},
+	{
+		of: "cpu/system/",
+		mayImport: ["cpu/*", "cpu/mmu/tlb.ts", "cpu/engine/status.ts"],
+		mayImportTypes: ["cpu/semantics/"],
 	},
 	{ of: "cpu/engine/", mayImport: ["cpu/", "wasm/", "memory/"] },
 	{

@@ -1,0 +1,18 @@
+/**
+ * The CPU as the rest of the project sees it: `Cpu`, the bus it stands on, and
+ * its state by name. Everything else in this folder is its own business.
+ *
+ * @journey E:100 The CPU's only face
+ */
+
+export type { AccessSize, CpuBus } from "./bus.ts";
+export {
+	Cpu,
+	type CpuOptions,
+	type CpuStatistics,
+	type ExitReason,
+} from "./cpu.ts";
+export { GuestFault } from "./exceptions.ts";
+export { readEflags, writeEflags } from "./flags.ts";
+export * as fields from "./state.ts";
+export { StateView } from "./state-view.ts";
