@@ -48,17 +48,20 @@ export function drawChart(report: Report): string | undefined {
 	const maximum = Math.max(1, Math.ceil(Math.log2(Math.max(...all))));
 	const scale = new Axis(MINIMUM_EXPONENT, maximum);
 	const rowHeight = engines.length * BAR + ROW_GAP;
-	const height = TOP + lines.length * rowHeight + 40;
+	const height = TOP + lines.length * rowHeight + 50;
 	return [
 		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, sans-serif" font-size="11">`,
 		`<rect width="${WIDTH}" height="${height}" rx="8" fill="#ffffff"/>`,
-		`<text x="16" y="24" font-size="15" font-weight="600" fill="#111827">Speed relative to v86 (longer is faster)</text>`,
+		`<text x="16" y="24" font-size="15" font-weight="600" fill="#111827">Speed relative to v86 (right of 1× is faster)</text>`,
 		legend(engines),
 		grid(scale, height),
 		...lines.map((line, index) =>
 			bars(line.name, line.ratios, engines, scale, TOP + index * rowHeight),
 		),
-		`<text x="16" y="${height - 12}" fill="#6b7280">${escapeMarkup(caption(report))}</text>`,
+		...caption(report).map(
+			(line, index) =>
+				`<text x="16" y="${height - 24 + index * 14}" fill="#6b7280">${escapeMarkup(line)}</text>`,
+		),
 		"</svg>",
 		"",
 	].join("\n");
@@ -104,7 +107,7 @@ function grid(scale: Axis, height: number): string {
 		const colour = e === 0 ? "#111827" : "#e5e7eb";
 		const label = e < 0 ? `1/${2 ** -e}` : `${2 ** e}×`;
 		parts.push(
-			`<line x1="${x}" y1="${TOP - 6}" x2="${x}" y2="${height - 32}" stroke="${colour}"/>`,
+			`<line x1="${x}" y1="${TOP - 6}" x2="${x}" y2="${height - 42}" stroke="${colour}"/>`,
 			`<text x="${x}" y="${TOP - 9}" text-anchor="middle" fill="#6b7280">${label}</text>`,
 		);
 	}
@@ -123,22 +126,33 @@ function bars(
 		`<text x="${LEFT - 10}" y="${middle}" text-anchor="end" fill="#111827">${escapeMarkup(name)}</text>`,
 	];
 	ratios.forEach((ratio, index) => {
-		if (ratio === undefined) return;
 		const engine = engines[index];
-		const top = y + index * BAR;
-		const width = Math.max(1, scale.x(ratio) - LEFT);
-		const colour = engine === undefined ? "#000000" : COLOURS[engine];
-		parts.push(
-			`<rect x="${LEFT}" y="${top}" width="${width}" height="${BAR - 1}" fill="${colour}"/>`,
-			`<text x="${LEFT + width + 4}" y="${top + BAR - 1}" font-size="9" fill="#374151">${ratio.toFixed(1)}</text>`,
-		);
+		if (ratio === undefined || engine === undefined) return;
+		parts.push(bar(ratio, COLOURS[engine] ?? "", scale, y + index * BAR));
 	});
 	return parts.join("");
 }
 
-function caption(report: Report): string {
+/** Grows from 1 to the right when faster, to the left when slower. */
+function bar(ratio: number, colour: string, scale: Axis, y: number): string {
+	const one = scale.x(1);
+	const end = scale.x(ratio);
+	const faster = end >= one;
+	const width = Math.max(1, Math.abs(end - one));
+	const anchor = faster ? "start" : "end";
+	const labelX = faster ? end + 4 : end - 4;
+	return [
+		`<rect x="${Math.min(one, end)}" y="${y}" width="${width}" height="${BAR - 1}" fill="${colour}"/>`,
+		`<text x="${labelX}" y="${y + BAR - 1}" font-size="9" text-anchor="${anchor}" fill="#374151">${ratio.toFixed(1)}</text>`,
+	].join("");
+}
+
+function caption(report: Report): string[] {
 	const { machine, node, v86, qemu } = report.machine;
-	return `${machine}; Node ${node}; v86 ${v86}; ${qemu}; ${report.rounds} rounds, ${report.date.slice(0, 10)}`;
+	return [
+		`${machine}; ${report.rounds} round(s), medians, ${report.date.slice(0, 10)}`,
+		`Node ${node}; v86 ${v86}; ${qemu?.replace(/ \(.*/, "") ?? ""}`,
+	];
 }
 
 function escapeMarkup(text: string): string {
