@@ -116,6 +116,7 @@ async function measureSession(
 	const started = performance.now();
 	const session = await open(engine, plan);
 	let unusable = true;
+	let current: Workload | undefined;
 	let peakMiB: number | undefined;
 	try {
 		if (engine !== "native") {
@@ -129,14 +130,14 @@ async function measureSession(
 		}
 		unusable = false;
 		for (;;) {
-			const workload = remaining.shift();
-			if (workload === undefined) break;
-			samples.push(await measureWorkload(engine, session, workload, plan));
+			current = remaining.shift();
+			if (current === undefined) break;
+			samples.push(await measureWorkload(engine, session, current, plan));
 		}
 		peakMiB = await peakMemory(session.pid);
 	} catch (error) {
 		if (!(error instanceof SessionError)) throw error;
-		const workload = samples.length === 0 && boot ? BOOT.name : "session";
+		const workload = current?.name ?? BOOT.name;
 		samples.push({ engine, workload, failure: error.message });
 	} finally {
 		await session.close();

@@ -100,7 +100,8 @@ function bootsToAShell(name: DebianAsset, kernel: string, initrd: string) {
 		);
 	}
 
-	it(
+	// Once is enough: the second kernel's start would tell nothing new.
+	it.runIf(name === "kernel-686")(
 		"starts again after reboot -f",
 		async () => {
 			session.send("reboot -f\n");
