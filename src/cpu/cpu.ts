@@ -34,7 +34,6 @@ import { RAM_BASE, STATE_BASE, WASM_PAGE_BYTES } from "./memory-layout.ts";
 import { Mmu } from "./mmu/mmu.ts";
 import { modeCodeSize } from "./mode.ts";
 import { semanticsOf } from "./semantics/index.ts";
-import { StateView } from "./state-view.ts";
 import {
 	BUDGET,
 	CR0,
@@ -47,10 +46,11 @@ import {
 	INTERRUPT_PENDING,
 	MODE,
 	RIP,
-	SEGMENT_LIMIT,
 	SEGMENT_BASE,
+	SEGMENT_LIMIT,
 	SHADOW,
 } from "./state.ts";
+import { StateView } from "./state-view.ts";
 import type { SystemContext } from "./system/context.ts";
 import { DECODED_FEATURES } from "./system/cpuid.ts";
 import {
@@ -387,14 +387,22 @@ export class Cpu implements SystemContext {
 		const { state } = this;
 		const cs = 1;
 		if (modeCodeSize(mode) === 64) return rip;
-		const limit = state.view.getUint32(state.segmentAt(cs, SEGMENT_LIMIT), true);
+		const limit = state.view.getUint32(
+			state.segmentAt(cs, SEGMENT_LIMIT),
+			true,
+		);
 		if (rip > limit) raise(VECTOR_GP, 0);
 		const base = state.view.getUint32(state.segmentAt(cs, SEGMENT_BASE), true);
 		return (base + rip) >>> 0;
 	}
 }
 
-type Operation = (cpu: SystemContext, a: number, b: number, c: number) => Status;
+type Operation = (
+	cpu: SystemContext,
+	a: number,
+	b: number,
+	c: number,
+) => Status;
 const OPERATION_INT = Object.keys(OPERATIONS).indexOf("INT");
 const OPERATIONS_BY_NUMBER: readonly Operation[] = Object.values(OPERATIONS);
 

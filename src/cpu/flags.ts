@@ -25,8 +25,8 @@
  * @journey E:210 Flags nobody has asked for yet
  */
 
-import type { StateView } from "./state-view.ts";
 import { EFLAGS, FLAG_AUX, FLAG_RESULT } from "./state.ts";
+import type { StateView } from "./state-view.ts";
 
 export const EFLAGS_CF = 1 << 0;
 /** Always reads as 1. */

@@ -7,15 +7,6 @@
  * @journey E:400 Values become expressions
  */
 
-import type {
-	I32,
-	I64,
-	Integer,
-	Value,
-	ValueType,
-	Variable,
-	Vector,
-} from "../semantics/emitter.ts";
 import {
 	type Expression,
 	f32Const,
@@ -33,6 +24,15 @@ import { isLeaf, nodeOf } from "../../wasm/expression-node.ts";
 import type { FunctionBuilder } from "../../wasm/function-builder.ts";
 import type { LaneOpName, PlainOpName } from "../../wasm/opcodes.ts";
 import type { Local } from "../../wasm/references.ts";
+import type {
+	I32,
+	I64,
+	Integer,
+	Value,
+	ValueType,
+	Variable,
+	Vector,
+} from "../semantics/emitter.ts";
 
 /** Semantics hold values, the assembler expressions: the same objects. */
 export function expr<T extends ValueType>(value: Value<T>): Expression<T> {

@@ -207,7 +207,10 @@ export class CodeCache {
 		fetchNext: () => number,
 	): number {
 		const target = this.#withRoom(page, mode);
-		const decodeMode = { codeSize: modeCodeSize(mode), features: this.#features };
+		const decodeMode = {
+			codeSize: modeCodeSize(mode),
+			features: this.#features,
+		};
 		const first = this.#next;
 		let offset = start;
 		for (let count = 0; ; count++) {
@@ -218,9 +221,19 @@ export class CodeCache {
 			const decoded = decode(this.#ram.bytes, at, available, decodeMode);
 			if (decoded === "truncated") {
 				if (count > 0) break;
-				return this.#decodeStraddling(target, offset, mode, fetchNext, decodeMode);
+				return this.#decodeStraddling(
+					target,
+					offset,
+					mode,
+					fetchNext,
+					decodeMode,
+				);
 			}
-			mark(target, offset, typeof decoded === "string" ? 1 : decoded.lengthBytes);
+			mark(
+				target,
+				offset,
+				typeof decoded === "string" ? 1 : decoded.lengthBytes,
+			);
 			if (typeof decoded === "string") {
 				this.#addFault(target, offset, decoded);
 				return first;

@@ -6,6 +6,10 @@
  * @journey E:460 Semantics become a handler
  */
 
+import { load, localGet } from "../../wasm/expression.ts";
+import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
+import type { LoadOpName } from "../../wasm/opcodes.ts";
+import type { Local } from "../../wasm/references.ts";
 import type { Instruction } from "../decode/instruction.ts";
 import { operandsOf, operandWidth } from "../decode/operand-spec.ts";
 import { modeStackSize } from "../mode.ts";
@@ -18,10 +22,6 @@ import type {
 	Value,
 	Vector,
 } from "../semantics/emitter.ts";
-import { load, localGet } from "../../wasm/expression.ts";
-import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
-import type { LoadOpName } from "../../wasm/opcodes.ts";
-import type { Local } from "../../wasm/references.ts";
 import { expr, typeBits } from "./arithmetic-emitter.ts";
 import { coldOperand } from "./cold-operand.ts";
 import type { ColdForm } from "./form.ts";
@@ -178,7 +178,8 @@ export class ColdEmitter extends InstructionEmitter {
 		let sum: Integer = this.#address;
 		const bits = typeBits(sum);
 		if (distance !== undefined) sum = this.add(sum, this.#fit(bits, distance));
-		if (offsetBytes !== 0) sum = this.add(sum, this.constant(bits, offsetBytes));
+		if (offsetBytes !== 0)
+			sum = this.add(sum, this.constant(bits, offsetBytes));
 		if (sum === this.#address) return sum;
 		const size = this.#form.example.addressSize;
 		return this.let(this.zeroExtend(size, sum)) as Integer;
@@ -199,10 +200,7 @@ export class ColdEmitter extends InstructionEmitter {
 		return this.loadLinear(linear, width);
 	}
 
-	prepareLinearAt(
-		linear: Integer,
-		width: number,
-	): (value: Integer) => void {
+	prepareLinearAt(linear: Integer, width: number): (value: Integer) => void {
 		return this.prepareLinear(linear, width);
 	}
 

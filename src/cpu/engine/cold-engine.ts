@@ -8,22 +8,24 @@
  * @journey E:480 Handlers on demand
  */
 
-import type { Instruction } from "../decode/instruction.ts";
-import type { Kernel } from "../float/kernel.ts";
-import { STATE_BASE } from "../memory-layout.ts";
-import type { Mode } from "../mode.ts";
-import type { Semantics } from "../semantics/emitter.ts";
 import { call, i32Const } from "../../wasm/expression.ts";
 import { FunctionBuilder } from "../../wasm/function-builder.ts";
 import { ModuleBuilder } from "../../wasm/module-builder.ts";
 import type { FunctionRef } from "../../wasm/references.ts";
+import type { Instruction } from "../decode/instruction.ts";
+import type { Kernel } from "../float/kernel.ts";
+import { STATE_BASE } from "../memory-layout.ts";
+import type { Mode } from "../mode.ts";
+import type { I64, Semantics } from "../semantics/emitter.ts";
+import { RIP } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
-import { type Continuation, ColdEmitter } from "./cold-emitter.ts";
+import { ColdEmitter, type Continuation } from "./cold-emitter.ts";
 import { ColdLoop } from "./cold-loop.ts";
 import { addressingOf, type ColdForm, formKey } from "./form.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
 import { KernelModule } from "./kernel-module.ts";
 import { PSEUDO_HANDLERS } from "./record.ts";
+import { StateEmitter } from "./state-emitter.ts";
 import {
 	STATUS_JUMP,
 	STATUS_NEXT,
@@ -31,9 +33,6 @@ import {
 	STATUS_RETRY,
 	STATUS_STOP,
 } from "./status.ts";
-import { StateEmitter } from "./state-emitter.ts";
-import { RIP } from "../state.ts";
-import type { I64 } from "../semantics/emitter.ts";
 
 /** What generated code calls in TypeScript. */
 export interface EngineImports {

@@ -18,6 +18,20 @@
  */
 
 import {
+	call,
+	callIndirect,
+	type Expression,
+	load,
+	localGet,
+	op,
+} from "../../wasm/expression.ts";
+import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
+import type {
+	FunctionRef,
+	FunctionType,
+	Local,
+} from "../../wasm/references.ts";
+import {
 	JUMP_CACHE_BASE,
 	JUMP_CACHE_ENTRIES,
 	TLB_BASE,
@@ -35,18 +49,8 @@ import {
 	SEGMENT_LIMIT,
 	TLB_EXECUTE_MASK,
 } from "../state.ts";
-import {
-	call,
-	callIndirect,
-	type Expression,
-	load,
-	localGet,
-	op,
-} from "../../wasm/expression.ts";
-import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
-import type { FunctionRef, FunctionType, Local } from "../../wasm/references.ts";
 import { expr } from "./arithmetic-emitter.ts";
-import { type Continuation, ColdEmitter } from "./cold-emitter.ts";
+import { ColdEmitter, type Continuation } from "./cold-emitter.ts";
 import type { ColdForm } from "./form.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
 import {
@@ -150,10 +154,7 @@ export class ColdLoop {
 		const cached = e.let(jumpCacheOffset(e, host));
 		const key = load("i32.load", expr(cached), JUMP_CACHE_BASE) as I32;
 		code.brIf(slow, expr(e.ne(key, host)));
-		code.set(
-			this.#record,
-			load("i32.load", expr(cached), JUMP_CACHE_BASE + 4),
-		);
+		code.set(this.#record, load("i32.load", expr(cached), JUMP_CACHE_BASE + 4));
 		code.br(found);
 	}
 
@@ -271,10 +272,7 @@ export class ColdLoop {
 		const address = e.wrap(this.#get(this.#ripPage) as I64);
 		const linear = e.let(
 			e.add(
-				e.and(
-					e.add(address, this.#codeSegment(SEGMENT_BASE)),
-					e.i32(-4096),
-				),
+				e.and(e.add(address, this.#codeSegment(SEGMENT_BASE)), e.i32(-4096)),
 				e.i32(4096),
 			),
 		);

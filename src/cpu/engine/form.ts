@@ -62,10 +62,7 @@ function isFlat(instruction: Instruction, mode: Mode): boolean {
 	return instruction.codeSize === 64 || (mode & MODE_FLAT) !== 0;
 }
 
-export function addressingOf(
-	instruction: Instruction,
-	mode: Mode,
-): Addressing {
+export function addressingOf(instruction: Instruction, mode: Mode): Addressing {
 	return isFlat(instruction, mode) ? "flat" : "segmented";
 }
 

@@ -8,6 +8,19 @@
  * @journey E:450 From effective address to bytes
  */
 
+import { call, load } from "../../wasm/expression.ts";
+import type { Label } from "../../wasm/function-builder.ts";
+import type { FunctionRef } from "../../wasm/references.ts";
+import { RAM_BASE, TLB_BASE } from "../memory-layout.ts";
+import type {
+	I32,
+	I64,
+	Integer,
+	SystemName,
+	Value,
+	Variable,
+} from "../semantics/emitter.ts";
+import { SYSTEM_OPERATIONS } from "../semantics/system-operations.ts";
 import type { Field } from "../state.ts";
 import {
 	FAULT_ERROR_CODE,
@@ -23,19 +36,6 @@ import {
 	TLB_READ_MASK,
 	TLB_WRITE_MASK,
 } from "../state.ts";
-import { RAM_BASE, TLB_BASE } from "../memory-layout.ts";
-import type {
-	I32,
-	I64,
-	Integer,
-	SystemName,
-	Value,
-	Variable,
-} from "../semantics/emitter.ts";
-import { SYSTEM_OPERATIONS } from "../semantics/system-operations.ts";
-import { call, load } from "../../wasm/expression.ts";
-import type { Label } from "../../wasm/function-builder.ts";
-import type { FunctionRef } from "../../wasm/references.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 import { STATUS_FAULT, STATUS_NEXT } from "./status.ts";

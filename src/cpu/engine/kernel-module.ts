@@ -4,13 +4,13 @@
  * @journey E:485 Kernels as functions
  */
 
-import type { Kernel } from "../float/kernel.ts";
-import { STATE_BASE } from "../memory-layout.ts";
-import type { Value } from "../semantics/emitter.ts";
 import { localGet } from "../../wasm/expression.ts";
 import { FunctionBuilder } from "../../wasm/function-builder.ts";
 import { ModuleBuilder } from "../../wasm/module-builder.ts";
 import type { FunctionRef } from "../../wasm/references.ts";
+import type { Kernel } from "../float/kernel.ts";
+import { STATE_BASE } from "../memory-layout.ts";
+import type { Value } from "../semantics/emitter.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 

@@ -6,6 +6,9 @@
  * @journey E:410 State and flags in generated code
  */
 
+import { call, type Expression, load } from "../../wasm/expression.ts";
+import type { FunctionBuilder } from "../../wasm/function-builder.ts";
+import type { FunctionRef } from "../../wasm/references.ts";
 import {
 	AUX_AF_SHIFT,
 	AUX_CARRIES,
@@ -32,9 +35,6 @@ import type {
 	ValueType,
 } from "../semantics/emitter.ts";
 import { EFLAGS, type Field, FLAG_AUX, FLAG_RESULT, GPR } from "../state.ts";
-import { call, type Expression, load } from "../../wasm/expression.ts";
-import type { FunctionBuilder } from "../../wasm/function-builder.ts";
-import type { FunctionRef } from "../../wasm/references.ts";
 import { ArithmeticEmitter, expr } from "./arithmetic-emitter.ts";
 
 /** What generated code may call, and where its vCPU's state is. */
@@ -386,10 +386,7 @@ export class StateEmitter extends ArithmeticEmitter {
 		);
 		this.writeState(FLAG_AUX, aux);
 		const nonzero = this.i32(RESULT_PLAIN_NONZERO);
-		this.writeState(
-			FLAG_RESULT,
-			this.select(flags.ZF, this.i32(0), nonzero),
-		);
+		this.writeState(FLAG_RESULT, this.select(flags.ZF, this.i32(0), nonzero));
 	}
 
 	#flag(flag: Flag): I32 {

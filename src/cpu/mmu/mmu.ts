@@ -12,8 +12,8 @@ import type { GuestMemory } from "../../memory/guest-memory.ts";
 import type { AccessSize, CpuBus } from "../bus.ts";
 import { raise, VECTOR_AC } from "../exceptions.ts";
 import { RAM_BASE, STATE_BASE } from "../memory-layout.ts";
-import type { StateView } from "../state-view.ts";
 import { CPL, SCRATCH, TLB_READ_MASK } from "../state.ts";
+import type { StateView } from "../state-view.ts";
 import { PageWalk, type TableMemory } from "./page-walk.ts";
 import {
 	TLB_ALWAYS,

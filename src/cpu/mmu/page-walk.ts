@@ -17,8 +17,8 @@ import {
 	VECTOR_GP,
 	VECTOR_PF,
 } from "../exceptions.ts";
-import type { StateView } from "../state-view.ts";
 import { CR0, CR2, CR3, CR4, EFER } from "../state.ts";
+import type { StateView } from "../state-view.ts";
 
 /** Entry bits, equal in all formats (Intel SDM vol. 3, "Paging"). */
 const ENTRY_P = 1 << 0;
@@ -175,16 +175,14 @@ export class PageWalk {
 	}
 
 	#walkFourLevel(): void {
-		const high = Math.floor(this.#linear / 0x40_0000_0000) % 512;
-		const pml4At =
-			(this.#state.get32(CR3) & ~0xfff) >>> 0;
-		const at = pml4At + ((high >>> 1) & 511) * 8;
-		const low4 = this.#readWide(at, false);
+		const top = Math.floor(this.#linear / 0x80_0000_0000) % 512;
+		const at = ((this.#state.get32(CR3) & ~0xfff) >>> 0) + top * 8;
+		const low4 = this.#readWide(at);
 		const table = tableAddress(low4, this.#high);
 		const nx4 = this.#high & ENTRY_HIGH_NX;
 		const index = Math.floor(this.#linear / 0x4000_0000) % 512;
 		const pdpteAt = table + index * 8;
-		const low3 = this.#readWide(pdpteAt, false);
+		const low3 = this.#readWide(pdpteAt);
 		const nx = nx4 | (this.#high & ENTRY_HIGH_NX);
 		const next = tableAddress(low3, this.#high);
 		if (low3 & ENTRY_PS) {
@@ -205,7 +203,7 @@ export class PageWalk {
 	#walkDirectory(directory: number, upper: number, upperNx: number): void {
 		const page = Math.floor(this.#linear / 4096);
 		const pdeAt = directory + (Math.floor(page / 512) % 512) * 8;
-		const pde = this.#readWide(pdeAt, false);
+		const pde = this.#readWide(pdeAt);
 		const pdeNx = this.#high & ENTRY_HIGH_NX;
 		const table = tableAddress(pde, this.#high);
 		if (pde & ENTRY_PS) {
@@ -218,7 +216,7 @@ export class PageWalk {
 			return;
 		}
 		const pteAt = table + (page % 512) * 8;
-		const pte = this.#readWide(pteAt, true);
+		const pte = this.#readWide(pteAt);
 		const nx = upperNx | pdeNx | (this.#high & ENTRY_HIGH_NX);
 		const physical = tableAddress(pte, this.#high);
 		this.#rights(upper & pde & pte, pte, nx === 0);
@@ -230,7 +228,7 @@ export class PageWalk {
 	#high = 0;
 
 	/** Reads a 64-bit entry: low half returned, high half in #high; faults when not present or reserved bits are set. */
-	#readWide(at: number, _leaf: boolean): number {
+	#readWide(at: number): number {
 		const low = this.#memory.read32(at);
 		if (!(low & ENTRY_P)) this.#fault(0);
 		this.#high = this.#memory.read32(at + 4);
