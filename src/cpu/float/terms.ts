@@ -9,7 +9,6 @@
  */
 
 import type {
-	Emitter,
 	I32,
 	I64,
 	Integer,
@@ -18,6 +17,7 @@ import type {
 	Variable,
 } from "../semantics/emitter.ts";
 import type { Field } from "../state.ts";
+import type { KernelEmitter } from "./kernel.ts";
 
 /** A number that takes the machine type of the value beside it. */
 export type Constant = number | bigint;
@@ -38,9 +38,9 @@ type Comparison =
 
 /** An emitter with constants where values go. Nothing here emits but `let`, `set` and the control flow. */
 export class Terms {
-	readonly e: Emitter;
+	readonly e: KernelEmitter;
 
-	constructor(e: Emitter) {
+	constructor(e: KernelEmitter) {
 		this.e = e;
 	}
 

@@ -146,4 +146,3 @@ export function divideWide(
 		remainder: second.rest,
 	};
 }
-

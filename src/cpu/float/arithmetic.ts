@@ -1,0 +1,199 @@
+/**
+ * The frame around every two-operand operation: empty registers, the special
+ * operands first, then the arithmetic of ordinary numbers.
+ *
+ * Each operation becomes four kernels: `f80_OP` on values, its `special`
+ * part, and the two that instructions call: `x87_OP` (register, a, b) on
+ * physical registers and `x87_OP_value` / `x87_OPr_value`, ST(0) with a value
+ * from memory. All return 1 when the instruction may go on (to pop).
+ *
+ * Relies on `operand-class.ts`; `add.ts` and its siblings rely on it.
+ *
+ * @journey E:621 The frame around an operation
+ */
+
+import type { I32, I64 } from "../semantics/emitter.ts";
+import type { Kernel } from "./kernel.ts";
+import {
+	admitDenormals,
+	biasedExponent,
+	isNormal,
+	normalise,
+	type Parts,
+	SPECIAL_DONE,
+	SPECIAL_ORDINARY,
+	signOf,
+	TWO_OPERANDS,
+} from "./operand-class.ts";
+import {
+	exponentOf,
+	isEmpty,
+	raise,
+	significandOf,
+	stackRegister,
+} from "./status-word.ts";
+import { Terms } from "./terms.ts";
+
+/** A finite operand with its leading 1 at bit 63. */
+export interface Normal {
+	readonly sign: I32;
+	readonly exponent: I32;
+	readonly m: I64;
+}
+
+export interface Operation {
+	/**
+	 * Cases with infinities and zeros, once NaNs are out of the way: calls
+	 * `invalid`, or `done` with the writing of the result, in guest-time
+	 * branches that exclude each other; or neither.
+	 */
+	special(
+		t: Terms,
+		register: I32,
+		a: Parts,
+		b: Parts,
+		invalid: () => void,
+		done: (write: () => void, flags?: number) => void,
+	): void;
+	/** All other cases. Ends in the rounding core. */
+	compute(t: Terms, register: I32, a: Normal, b: Normal): void;
+}
+
+/** The kernels of operation `name`. */
+export function arithmetic(name: string, operation: Operation): Kernel[] {
+	return [
+		specialKernel(name, operation),
+		valueKernel(name, operation),
+		registerKernel(name),
+		memoryKernel(name, false),
+		memoryKernel(name, true),
+	];
+}
+
+/** (register, a, b) → SPECIAL_*. */
+function specialKernel(name: string, operation: Operation): Kernel {
+	return {
+		name: `f80_${name}_special`,
+		params: TWO_OPERANDS,
+		result: "i32",
+		build(e, ...args) {
+			const t = new Terms(e);
+			const [register, am, ase, bm, bse] = args as [I32, I64, I32, I64, I32];
+			const outcome = t.var32(t.kernel32("f80_nan2", ...args));
+			const a = { m: am, se: ase };
+			const b = { m: bm, se: bse };
+			t.if(t.eq(outcome.get(), SPECIAL_ORDINARY), () => {
+				operation.special(
+					t,
+					register,
+					a,
+					b,
+					() => outcome.set(t.kernel32("f80_invalid", register)),
+					(write, flags = 0) => {
+						const go = t.var32(1);
+						if (flags !== 0) go.set(raise(t, flags));
+						else go.set(admitDenormals(t, a, b));
+						outcome.set(go.get());
+						t.if(go.get(), write);
+					},
+				);
+			});
+			t.if(t.eq(outcome.get(), SPECIAL_ORDINARY), () =>
+				t.if(t.eqz(admitDenormals(t, a, b)), () => outcome.set(t.i32(0))),
+			);
+			return outcome.get();
+		},
+	};
+}
+
+/** (register, a, b) → done. */
+function valueKernel(name: string, operation: Operation): Kernel {
+	return {
+		name: `f80_${name}`,
+		params: TWO_OPERANDS,
+		result: "i32",
+		build(e, ...args) {
+			const t = new Terms(e);
+			const [register, am, ase, bm, bse] = args as [I32, I64, I32, I64, I32];
+			const a = { m: am, se: ase };
+			const b = { m: bm, se: bse };
+			const outcome = t.var32(SPECIAL_ORDINARY);
+			const ma = t.var64(am);
+			const mb = t.var64(bm);
+			const ea = t.var32(biasedExponent(t, ase));
+			const eb = t.var32(biasedExponent(t, bse));
+			t.if(t.eqz(t.and(isNormal(t, a), isNormal(t, b))), () => {
+				outcome.set(t.kernel32(`f80_${name}_special`, ...args));
+				const [na, nb] = [normalise(t, a), normalise(t, b)];
+				ma.set(na.m);
+				mb.set(nb.m);
+				ea.set(na.exponent);
+				eb.set(nb.exponent);
+			});
+			t.if(t.eq(outcome.get(), SPECIAL_ORDINARY), () => {
+				outcome.set(t.i32(SPECIAL_DONE));
+				operation.compute(
+					t,
+					register,
+					{ sign: t.let(signOf(t, ase)), exponent: ea.get(), m: ma.get() },
+					{ sign: t.let(signOf(t, bse)), exponent: eb.get(), m: mb.get() },
+				);
+			});
+			return outcome.get();
+		},
+	};
+}
+
+/** (register, a, b), all physical register numbers → done. */
+function registerKernel(name: string): Kernel {
+	return {
+		name: `x87_${name}`,
+		params: ["i32", "i32", "i32"],
+		result: "i32",
+		build(e, ...args) {
+			const t = new Terms(e);
+			const [register, a, b] = args as [I32, I32, I32];
+			const done = t.var32(0);
+			t.if(
+				t.or(isEmpty(t, a), isEmpty(t, b)),
+				() => done.set(t.kernel32("x87_stack_underflow", register)),
+				() =>
+					done.set(
+						t.kernel32(
+							`f80_${name}`,
+							register,
+							significandOf(t, a),
+							exponentOf(t, a),
+							significandOf(t, b),
+							exponentOf(t, b),
+						),
+					),
+			);
+			return done.get();
+		},
+	};
+}
+
+/** (significand, sign and exponent) → done: ST(0) = ST(0) op value, or value op ST(0). */
+function memoryKernel(name: string, reversed: boolean): Kernel {
+	return {
+		name: `x87_${name}${reversed ? "r" : ""}_value`,
+		params: ["i64", "i32"],
+		result: "i32",
+		build(e, ...args) {
+			const t = new Terms(e);
+			const top = stackRegister(t, 0);
+			const done = t.var32(0);
+			t.if(
+				isEmpty(t, top),
+				() => done.set(t.kernel32("x87_stack_underflow", top)),
+				() => {
+					const own = [significandOf(t, top), exponentOf(t, top)];
+					const operands = reversed ? [...args, ...own] : [...own, ...args];
+					done.set(t.kernel32(`f80_${name}`, top, ...operands));
+				},
+			);
+			return done.get();
+		},
+	};
+}

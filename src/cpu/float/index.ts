@@ -1,0 +1,32 @@
+/**
+ * All kernels there are, for the engines to compile.
+ *
+ * @journey E:602 The list of kernels
+ */
+
+import { ADD_KERNELS } from "./add.ts";
+import { COMPARE_KERNELS } from "./compare.ts";
+import type { Kernel } from "./kernel.ts";
+import { LOAD_KERNELS } from "./load.ts";
+import { MULTIPLY_DIVIDE_KERNELS } from "./multiply-divide.ts";
+import { CLASS_KERNELS } from "./operand-class.ts";
+import { ROUND_KERNELS } from "./round.ts";
+import { ROUND_MEMORY_KERNELS } from "./round-memory.ts";
+import { STATUS_KERNELS } from "./status-word.ts";
+import { STORE_KERNELS } from "./store.ts";
+
+/** What the x87's semantics call. */
+export const x87Kernels: readonly Kernel[] = [
+	...STATUS_KERNELS,
+	...CLASS_KERNELS,
+	...ROUND_KERNELS,
+	...ROUND_MEMORY_KERNELS,
+	...ADD_KERNELS,
+	...MULTIPLY_DIVIDE_KERNELS,
+	...LOAD_KERNELS,
+	...STORE_KERNELS,
+	...COMPARE_KERNELS,
+];
+
+/** Every kernel of the processor. */
+export const KERNELS: readonly Kernel[] = [...x87Kernels];
