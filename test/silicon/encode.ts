@@ -229,7 +229,7 @@ function memoryLength(s: Sequence, row: OpcodeRow, d: Draft): number {
 
 /** Operands that must be 16-byte aligned want an alignment of all 16 bytes; others like their own size. */
 function wishedAlignment(s: Sequence, length: number): number {
-	if (s.random.chance(0.15)) return 1;
+	if (s.random.chance(0.08)) return 1;
 	return length >= 16 ? 16 : length === 10 ? 2 : length || 1;
 }
 

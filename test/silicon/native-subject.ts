@@ -17,7 +17,7 @@ export class NativeSubject implements Subject {
 		test: SiliconCase,
 		result: SiliconResult,
 	) => SiliconResult;
-	readonly #results = new Map<SiliconCase, SiliconResult>();
+	readonly #results = new WeakMap<SiliconCase, SiliconResult>();
 
 	constructor(
 		distort: (test: SiliconCase, result: SiliconResult) => SiliconResult = (
@@ -30,7 +30,6 @@ export class NativeSubject implements Subject {
 
 	/** Runs cases together, last one first; `run` then only looks them up. */
 	prepare(cases: readonly SiliconCase[]): void {
-		this.#results.clear();
 		const reversed = [...cases].reverse();
 		runOnSilicon(reversed).forEach((result, i) => {
 			this.#results.set(reversed[i] as SiliconCase, result);

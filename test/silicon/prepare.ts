@@ -178,6 +178,11 @@ function loopWishes(s: Sequence): Wishes {
 	return {};
 }
 
+/** The selector of a far pointer in the instruction; those in memory come later. */
+function farWishes(s: Sequence, row: OpcodeRow): Wishes {
+	return row.operands[0] === "Ap" ? { immediate2: codeSelector(s) } : {};
+}
+
 function framePointer(s: Sequence): void {
 	if (s.isFree(Gpr.BP))
 		s.decide(
@@ -243,6 +248,8 @@ export const BEFORE: Readonly<Record<string, Before>> = {
 		pointer(s, Gpr.DI, 3, 16);
 		return { override: -1 };
 	},
+	CALLF: farWishes,
+	JMPF: farWishes,
 	ENTER: (s) => {
 		framePointer(s);
 		return {
@@ -461,6 +468,7 @@ function typedOperand(random: Random, e: Encoded): bigint | undefined {
 		if (e.memoryLength === 10) return biasedExtended(random);
 		return e.memoryLength === 8 ? biasedDouble(random) : biasedSingle(random);
 	}
+	if (!feature.startsWith("sse")) return undefined;
 	if (e.row.map === "0f" && (opcode >= 0xd0 || opcode < 0x10)) return undefined;
 	const single = /PS|SS/.test(mnemonic);
 	if (!single && !/PD|SD/.test(mnemonic)) return undefined;

@@ -81,6 +81,7 @@ export function whyExcluded(row: OpcodeRow, mode: Mode): string | undefined {
 		return "needs REX";
 	if (mode === 64 && row.invalidIn64 && row.map === "1") {
 		if (REUSED_IN_64.has(row.opcode)) return "VEX or EVEX in 64-bit mode";
+		if ((row.opcode & 0xf0) === 0x40) return "REX in 64-bit mode";
 		if (row.mnemonic === "ARPL") return "MOVSXD in 64-bit mode";
 	}
 	return EXCLUDED[row.mnemonic];

@@ -25,19 +25,25 @@ export interface FlagEffects {
 	readonly reads: number;
 	/** Surely written with a value the manual gives. */
 	readonly defines: number;
+	/** Written in some cases only, with a value the manual gives. */
+	readonly mayDefine: number;
 	/** Possibly written with a value that no manual gives. */
 	readonly undefines: number;
 }
 
-const NONE: FlagEffects = { reads: 0, defines: 0, undefines: 0 };
+const NONE: FlagEffects = { reads: 0, defines: 0, mayDefine: 0, undefines: 0 };
 
 function defines(mask: number, reads = 0): FlagEffects {
-	return { reads, defines: mask, undefines: 0 };
+	return { ...NONE, reads, defines: mask };
 }
 
 /** Defines `mask`; every other arithmetic flag but `kept` becomes undefined. */
 function definesOnly(mask: number, kept = 0, reads = 0): FlagEffects {
-	return { reads, defines: mask, undefines: ALL & ~mask & ~kept };
+	return { ...NONE, reads, defines: mask, undefines: ALL & ~mask & ~kept };
+}
+
+function readsOnly(reads: number): FlagEffects {
+	return { ...NONE, reads };
 }
 
 /** What a condition code (the last letters of Jcc, SETcc, CMOVcc) looks at. */
@@ -92,15 +98,15 @@ const FIXED: Readonly<Record<string, FlagEffects>> = {
 	CLC: defines(CF),
 	STC: defines(CF),
 	CMC: defines(CF, CF),
-	SALC: { reads: CF, defines: 0, undefines: 0 },
+	SALC: readsOnly(CF),
 	SAHF: defines(ALL & ~OF),
-	LAHF: { reads: ALL & ~OF, defines: 0, undefines: 0 },
-	PUSHF: { reads: ALL, defines: 0, undefines: 0 },
+	LAHF: readsOnly(ALL & ~OF),
+	PUSHF: readsOnly(ALL),
 	POPF: defines(ALL),
 	IRET: defines(ALL),
-	INTO: { reads: OF, defines: 0, undefines: 0 },
-	LOOPZ: { reads: ZF, defines: 0, undefines: 0 },
-	LOOPNZ: { reads: ZF, defines: 0, undefines: 0 },
+	INTO: readsOnly(OF),
+	LOOPZ: readsOnly(ZF),
+	LOOPNZ: readsOnly(ZF),
 	ARPL: defines(ZF),
 	LAR: defines(ZF),
 	LSL: defines(ZF),
@@ -122,14 +128,14 @@ const FIXED: Readonly<Record<string, FlagEffects>> = {
 	PCMPISTRM: defines(ALL),
 	PCMPISTRI: defines(ALL),
 	RDRAND: defines(ALL),
-	FCMOVB: { reads: CF, defines: 0, undefines: 0 },
-	FCMOVNB: { reads: CF, defines: 0, undefines: 0 },
-	FCMOVE: { reads: ZF, defines: 0, undefines: 0 },
-	FCMOVNE: { reads: ZF, defines: 0, undefines: 0 },
-	FCMOVBE: { reads: CF | ZF, defines: 0, undefines: 0 },
-	FCMOVNBE: { reads: CF | ZF, defines: 0, undefines: 0 },
-	FCMOVU: { reads: PF, defines: 0, undefines: 0 },
-	FCMOVNU: { reads: PF, defines: 0, undefines: 0 },
+	FCMOVB: readsOnly(CF),
+	FCMOVNB: readsOnly(CF),
+	FCMOVE: readsOnly(ZF),
+	FCMOVNE: readsOnly(ZF),
+	FCMOVBE: readsOnly(CF | ZF),
+	FCMOVNBE: readsOnly(CF | ZF),
+	FCMOVU: readsOnly(PF),
+	FCMOVNU: readsOnly(PF),
 };
 
 /** What the prefixes before the opcode say. */
@@ -199,6 +205,7 @@ function shiftEffects(
 		return {
 			reads: carryIn,
 			defines: 0,
+			mayDefine: rotate ? CF : CF | SF | ZF | PF,
 			undefines:
 				OF |
 				(rotate ? 0 : AF) |
@@ -214,6 +221,7 @@ function shiftEffects(
 	return {
 		reads: carryIn,
 		defines: defined,
+		mayDefine: 0,
 		undefines: touched & ~defined,
 	};
 }
@@ -239,9 +247,11 @@ export function flagEffects(
 	// CMPSD is also an SSE comparison, which leaves EFLAGS alone.
 	if (row.map === "1" && (row.mnemonic === "CMPS" || row.mnemonic === "SCAS"))
 		// A repeat count of zero leaves all flags, so nothing is sure.
-		return scanPrefixes(bytes, mode).hasRep ? NONE : defines(ALL);
+		return scanPrefixes(bytes, mode).hasRep
+			? { ...NONE, mayDefine: ALL }
+			: defines(ALL);
 	const fixed = FIXED[row.mnemonic];
 	if (fixed !== undefined) return fixed;
 	const reads = conditionReads(row.mnemonic);
-	return reads === 0 ? NONE : { reads, defines: 0, undefines: 0 };
+	return reads === 0 ? NONE : readsOnly(reads);
 }
