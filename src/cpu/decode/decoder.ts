@@ -317,6 +317,7 @@ function finish(
 			? SegmentRegister.DS
 			: d.segment) as SegmentRegister,
 		isRegister,
+		modrm: d.modrm,
 		reg: regOf(plan, d),
 		rm: rmOf(plan, d, isRegister),
 		memory,

@@ -120,6 +120,8 @@ export interface Instruction {
 	readonly segment: SegmentRegister;
 	/** True when ModR/M names a register (mod = 3); false with memory or without ModR/M. */
 	readonly isRegister: boolean;
+	/** The ModR/M byte; -1 without. What the x87 keeps of its last instruction. */
+	readonly modrm: number;
 	/** ModR/M reg field with REX.R; -1 without ModR/M. */
 	readonly reg: number;
 	/** ModR/M r/m field with REX.B when mod = 3; low opcode bits with REX.B for Z operands; else -1. */

@@ -22,6 +22,7 @@ import type {
 	Value,
 	Vector,
 } from "../semantics/emitter.ts";
+import { SEGMENT_SELECTOR } from "../state.ts";
 import { expr, typeBits } from "./arithmetic-emitter.ts";
 import { coldOperand } from "./cold-operand.ts";
 import type { ColdForm } from "./form.ts";
@@ -39,6 +40,7 @@ import {
 	RECORD_PAGE_OFFSET,
 	RECORD_SCALE,
 	RECORD_SEGMENT,
+	RECORD_X87_OPCODE,
 } from "./record.ts";
 
 /** How the code around a handler goes on; one implementation inline, one out of line. */
@@ -134,6 +136,15 @@ export class ColdEmitter extends InstructionEmitter {
 
 	stop(): void {
 		this.#continuation.stop();
+	}
+
+	x87Opcode(): I32 {
+		return this.recordLoad("i32.load16_u", RECORD_X87_OPCODE) as I32;
+	}
+
+	dataSelector(): I32 {
+		const { offset } = this.dataSegment();
+		return this.let(this.stateLoad(offset, SEGMENT_SELECTOR, 4) as I32);
 	}
 
 	protected override leave(status: I32): void {

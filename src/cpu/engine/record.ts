@@ -15,6 +15,7 @@
  * | 16 | 8 | immediate, sign-extended |
  * | 24 | 4 | second immediate (ENTER, far pointers), or record of a branch target in the same page |
  * | 28 | 2 | state offset of the data segment register |
+ * | 30 | 2 | low three opcode bits and ModR/M byte, as the x87 remembers them |
  *
  * Absent registers name the state's ZERO slot, so that an effective address is
  * the same sum for every instruction.
@@ -43,6 +44,7 @@ export const RECORD_IMMEDIATE = 16;
 export const RECORD_LINK = 24;
 export const RECORD_IMMEDIATE2 = 24;
 export const RECORD_SEGMENT = 28;
+export const RECORD_X87_OPCODE = 30;
 
 /** Handler numbers that are no instruction; the loop has them built in. */
 export const HANDLER_STALE = 0;
@@ -81,6 +83,9 @@ export function writeRecord(
 	view.setInt32(at + RECORD_IMMEDIATE2, instruction.immediate2, true);
 	const segment = memory?.segment ?? instruction.segment;
 	view.setUint16(at + RECORD_SEGMENT, segmentOffset(segment), true);
+	const opcode =
+		((instruction.row.opcode & 7) << 8) | (instruction.modrm & 0xff);
+	view.setUint16(at + RECORD_X87_OPCODE, opcode, true);
 }
 
 /** A record with a handler and a place, all else zero. */

@@ -29,6 +29,8 @@ export type KernelEmitter = Omit<
 	| "copyFast"
 	| "fillFast"
 	| "linearAddress"
+	| "dataSelector"
+	| "x87Opcode"
 	| "currentRip"
 	| "nextRip"
 	| "checkTarget"

@@ -292,6 +292,10 @@ export interface Emitter {
 
 	/** Segment base + offset without any check, cut to 32 bits outside 64-bit mode (INVLPG). */
 	linearAddress(segment: number | "data", offset: Integer): Integer;
+	/** Selector in the instruction's data segment register. */
+	dataSelector(): I32;
+	/** The opcode's low three bits and the ModR/M byte (Intel SDM vol. 1, "Last Instruction Opcode"). */
+	x87Opcode(): I32;
 
 	// Control transfer
 	/** RIP of this instruction, and of the next one; i32, or i64 in 64-bit mode. */
