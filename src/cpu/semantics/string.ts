@@ -159,10 +159,12 @@ const store: Element = (e, form, width) =>
 const load: Element = (e, form, width) =>
 	e.writeGpr(RAX, width, readSource(e, form, width));
 
-/** Of two bad addresses the destination's is the one that faults. */
+/** Of two bad addresses the destination's is the one that faults; REPE CMPSB alone starts with the source (AMD Zen 4). */
 const compareElements: Element = (e, form, width) => {
+	const early =
+		form.rep === "repz" && width === 8 ? readSource(e, form, width) : undefined;
 	const destination = readDestination(e, form, width);
-	compare(e, width, readSource(e, form, width), destination);
+	compare(e, width, early ?? readSource(e, form, width), destination);
 };
 
 const scanElement: Element = (e, form, width) => {
