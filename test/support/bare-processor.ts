@@ -115,6 +115,18 @@ export class BareProcessor {
 		return this.state.get32(FAULT_VECTOR);
 	}
 
+	/** Gives the instruction's form a handler, which the next execution generates; its mnemonic, or undefined for an invalid one. */
+	announce(
+		code: Uint8Array,
+		stackSize = this.#size,
+		flat = true,
+	): string | undefined {
+		const instruction = decode(code, 0, code.length, { codeSize: this.#size });
+		if (typeof instruction === "string") return undefined;
+		this.#engine.handlerFor(instruction, makeMode(this.#size, stackSize, flat));
+		return instruction.row.mnemonic;
+	}
+
 	gpr(index: number): bigint {
 		return this.state.getBig(GPR, index);
 	}
