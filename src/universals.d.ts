@@ -43,3 +43,8 @@ declare function setTimeout(
 ): UniversalTimer;
 declare function clearTimeout(timer: UniversalTimer | undefined): void;
 declare function queueMicrotask(callback: () => void): void;
+
+/** For keys a guest will make; for `machine/clock.ts`. */
+declare var crypto: {
+	getRandomValues<T extends ArrayBufferView>(array: T): T;
+};

@@ -16,3 +16,4 @@ export { GuestFault } from "./exceptions.ts";
 export { readEflags, writeEflags } from "./flags.ts";
 export * as fields from "./state.ts";
 export { StateView } from "./state-view.ts";
+export { setSegment } from "./system/segments.ts";

@@ -1,0 +1,29 @@
+/**
+ * The core's public face: what an embedder needs to put a guest together and
+ * run it. The same names work in Node and in a browser; `lguest/node` adds what
+ * only Node has.
+ *
+ * Relies on everything; the embedders rely on it alone.
+ *
+ * @journey L:100 The Launcher's toolbox
+ */
+
+export type {
+	Compression,
+	Decompressor,
+	Decompressors,
+} from "./boot/compression.ts";
+export { identify, inspect, type KernelFacts } from "./boot/kernel-image.ts";
+export { GuestFailure, LguestError, UsageError } from "./errors.ts";
+export type { ClockKind } from "./machine/clock.ts";
+export { type CrashReport, formatCode } from "./machine/crash-report.ts";
+export {
+	type EndReason,
+	Machine,
+	type MachineOptions,
+} from "./machine/machine.ts";
+export type { ConsoleBackend } from "./machine/serial-console.ts";
+export type {
+	MachineStatistics,
+	MemoryStatistics,
+} from "./machine/statistics.ts";

@@ -1,0 +1,300 @@
+/**
+ * One machine: memory, CPU, board, clock and console put together, a kernel
+ * put into it, and everything run until the guest ends.
+ *
+ * Relies on the public faces of the folders beside this one; the embedders
+ * (command line, later the page) rely on it through `src/index.ts`.
+ *
+ * @journey H:100 The machine
+ */
+
+import type { Decompressors } from "../boot/compression.ts";
+import { loadKernel } from "../boot/kernel-image.ts";
+import { buildMemoryMap, formatSize } from "../boot/memory-map.ts";
+import { writeAcpiTables } from "../chipset/acpi.ts";
+import { Cpu, type ExitReason, fields } from "../cpu/index.ts";
+import { UsageError } from "../errors.ts";
+import { Alarm } from "./alarm.ts";
+import {
+	type ClockKind,
+	type MachineClock,
+	Stopwatch,
+	VirtualClock,
+	WallClock,
+} from "./clock.ts";
+import { type CrashReport, crashReport } from "./crash-report.ts";
+import { enterInitialState } from "./initial-state.ts";
+import { Pc, PcBus } from "./pc.ts";
+import { type CpuEnding, runLoop } from "./run-loop.ts";
+import { type ConsoleBackend, SerialConsole } from "./serial-console.ts";
+import type { MachineStatistics } from "./statistics.ts";
+
+/** What a machine is made of and what it runs. */
+export interface MachineOptions {
+	readonly memoryBytes: number;
+	/** bzImage, vmlinux or multiboot image. */
+	readonly kernel: Uint8Array;
+	/** What to call it; multiboot kernels are told. */
+	readonly kernelName?: string;
+	readonly initrd?: Uint8Array;
+	readonly commandLine?: string;
+	/** Default: wall. */
+	readonly clock?: ClockKind;
+	/** Port by which a test image ends the machine. */
+	readonly debugExitPort?: number;
+	/** Unpacks the kernel on this side, which is faster than in the guest. */
+	readonly unpack?: Decompressors;
+	/** The other end of the serial port. */
+	readonly console: ConsoleBackend;
+	/**
+	 * Gives the embedder's event loop a turn. The default takes a millisecond;
+	 * every embedder has something better.
+	 */
+	readonly breathe?: () => Promise<void>;
+}
+
+/** Why a machine ended. */
+export type EndReason =
+	| { readonly kind: "poweroff" }
+	| { readonly kind: "debug-exit"; readonly value: number }
+	| { readonly kind: "triple-fault"; readonly report: CrashReport }
+	/** HLT with interrupts off: nothing could ever wake it. */
+	| { readonly kind: "halted-forever" }
+	/** `stop` was called. */
+	| { readonly kind: "stopped" };
+
+/** What chips and embedder may ask of the run loop; the CPU has two reasons of its own. */
+type Ending = Exclude<EndReason, { kind: CpuEnding }> | { kind: "reset" };
+
+const sleepShortly = (): Promise<void> =>
+	new Promise((resolve) => {
+		setTimeout(resolve, 0);
+	});
+
+/** Make one with `Machine.create`, then `run` it once. */
+export class Machine {
+	readonly cpu: Cpu;
+	/** The present board; a reset makes a new one. */
+	pc: Pc;
+	readonly #options: MachineOptions;
+	readonly #clock: MachineClock;
+	readonly #bus: PcBus;
+	readonly #console: SerialConsole;
+	readonly #alarm = new Alarm();
+	/** First reason wins. */
+	#ending: Ending | undefined;
+	#stopwatch: Stopwatch | undefined;
+	#wallSeconds = 0;
+	#resets = 0;
+	readonly #exits: Record<ExitReason, number> = {
+		budget: 0,
+		halt: 0,
+		"triple-fault": 0,
+		requested: 0,
+	};
+
+	/** Throws `UsageError` for whatever is wrong with the options; the kernel is loaded. */
+	static async create(options: MachineOptions): Promise<Machine> {
+		checkMemorySize(options.memoryBytes);
+		const machine = new Machine(options);
+		await machine.#load();
+		return machine;
+	}
+
+	private constructor(options: MachineOptions) {
+		this.#options = options;
+		this.#clock = this.#makeClock();
+		this.#bus = new PcBus(this.#clock);
+		this.cpu = makeCpu(options.memoryBytes, this.#bus);
+		this.#clock.onSooner = () => this.cpu.requestExit();
+		this.#console = new SerialConsole(options.console);
+		this.pc = this.#makeBoard();
+		options.console.onInput = () => this.#onInput();
+	}
+
+	/** Runs until the guest ends; resets happen within. */
+	async run(): Promise<EndReason> {
+		this.#stopwatch = new Stopwatch();
+		try {
+			for (;;) {
+				const ending = await this.#runToEnding();
+				if (ending === "triple-fault") {
+					return { kind: ending, report: crashReport(this.cpu) };
+				}
+				if (ending === "halted-forever") return { kind: ending };
+				if (ending.kind !== "reset") return ending;
+				await this.#reset();
+			}
+		} finally {
+			this.#wallSeconds = this.#stopwatch.seconds();
+			this.#stopwatch = undefined;
+		}
+	}
+
+	/** Makes `run` come back soon; safe at any time. */
+	stop(): void {
+		this.#forgetReset();
+		this.#end({ kind: "stopped" });
+		this.#alarm.wake();
+	}
+
+	/** Asks the guest to shut itself down. */
+	pressPowerButton(): void {
+		this.pc.acpiPm.pressPowerButton();
+		this.#alarm.wake();
+	}
+
+	/** Where things stand; at any time. */
+	statistics(): MachineStatistics {
+		return {
+			instructionsRetired: Number(this.cpu.retired()),
+			wallSeconds: this.#stopwatch?.seconds() ?? this.#wallSeconds,
+			guestSeconds: this.#clock.nowNs() / 1e9,
+			exits: { ...this.#exits },
+			resets: this.#resets,
+			...this.cpu.statistics,
+			memory: { guestBytes: this.#options.memoryBytes },
+		};
+	}
+
+	#runToEnding(): Promise<Ending | CpuEnding> {
+		return runLoop<Ending>({
+			cpu: {
+				run: (budget) => this.cpu.run(budget),
+				retiredCount: () => Number(this.cpu.retired()),
+				interruptible: () => this.#interruptible(),
+			},
+			clock: this.#clock,
+			alarm: this.#alarm,
+			flush: () => this.#console.flush(),
+			breathe: this.#options.breathe ?? sleepShortly,
+			ending: () => this.#ending,
+			onExit: (reason) => {
+				this.#exits[reason]++;
+			},
+		});
+	}
+
+	#makeClock(): MachineClock {
+		if (this.#options.clock !== "virtual") return new WallClock();
+		return new VirtualClock({
+			retired: () => Number(this.cpu.retired()),
+			paced: () => this.#options.console.inputOpen,
+		});
+	}
+
+	#makeBoard(): Pc {
+		const { memoryBytes, debugExitPort } = this.#options;
+		const board = new Pc({
+			clock: this.#clock,
+			memoryBytes,
+			...(debugExitPort !== undefined && { debugExitPort }),
+			wires: {
+				onInterruptLine: (level) => this.cpu.setInterruptLine(level),
+				onReset: () => this.#end({ kind: "reset" }),
+				onPowerOff: () => this.#end({ kind: "poweroff" }),
+				onDebugExit: (value) => this.#end({ kind: "debug-exit", value }),
+			},
+		});
+		this.#bus.plugInto(board);
+		this.#console.plugInto(board.uart);
+		return board;
+	}
+
+	#end(ending: Ending): void {
+		this.#ending ??= ending;
+		this.cpu.requestExit();
+	}
+
+	/** A reset is no end, and must not hide one that comes meanwhile. */
+	#forgetReset(): void {
+		if (this.#ending?.kind === "reset") this.#ending = undefined;
+	}
+
+	/** As a press of the reset button, with a firmware that remembers the kernel. */
+	async #reset(): Promise<void> {
+		this.#resets++;
+		this.#forgetReset();
+		this.#clock.clearTimers();
+		this.cpu.setInterruptLine(false);
+		this.pc = this.#makeBoard();
+		clearMemory(this.cpu);
+		await this.#load();
+	}
+
+	/** Firmware's part: tables, kernel, initrd, and the CPU at the kernel's door. */
+	async #load(): Promise<void> {
+		const { kernel, kernelName, initrd, commandLine, unpack } = this.#options;
+		const { memory } = this.cpu;
+		const { rsdpAddress } = writeAcpiTables(memory);
+		const { cpuState } = await loadKernel(memory, kernel, {
+			memoryMap: buildMemoryMap(memory.sizeBytes),
+			acpiRsdp: rsdpAddress,
+			...(kernelName !== undefined && { kernelName }),
+			...(initrd !== undefined && { initrd }),
+			...(commandLine !== undefined && { commandLine }),
+			...(unpack !== undefined && { unpack }),
+		});
+		enterInitialState(this.cpu, cpuState);
+	}
+
+	#onInput(): void {
+		this.#console.feed();
+		this.#alarm.wake();
+	}
+
+	#interruptible(): boolean {
+		return (this.cpu.state.get32(fields.EFLAGS) & EFLAGS_IF) !== 0;
+	}
+}
+
+const EFLAGS_IF = 1 << 9;
+const PAGE_BYTES = 4096;
+
+function checkMemorySize(memoryBytes: number): void {
+	if (memoryBytes % PAGE_BYTES !== 0) {
+		throw new UsageError(
+			`${memoryBytes} bytes of guest memory are not a multiple of 4 KiB.`,
+			{ hint: "Give the size in MiB, for example --memory 256M." },
+		);
+	}
+	// The map has checks of its own, for too little and too much.
+	buildMemoryMap(memoryBytes);
+}
+
+/** The engine reserves all guest memory at once, and may not get it. */
+function makeCpu(memoryBytes: number, bus: PcBus): Cpu {
+	try {
+		return new Cpu({ memoryBytes, bus });
+	} catch (error) {
+		if (!(error instanceof RangeError)) throw error;
+		throw new UsageError(
+			`${formatSize(memoryBytes)} of guest memory cannot be had here.`,
+			{ hint: "Use a smaller --memory.", cause: error },
+		);
+	}
+}
+
+const SCAN_BYTES = 0x1_0000;
+
+/**
+ * Zeroes memory as at power-on, so that a restarted guest is like a fresh one.
+ * Pages that are zero are only read: writing would make the system commit them.
+ */
+function clearMemory({ memory }: Cpu): void {
+	for (let at = 0; at < memory.sizeBytes; at += SCAN_BYTES) {
+		const length = Math.min(SCAN_BYTES, memory.sizeBytes - at);
+		if (!isZero(memory.bytes.subarray(at, at + length))) {
+			memory.fill(at, 0, length);
+		}
+	}
+}
+
+/** Memory sizes are whole pages, and so multiples of a word. */
+function isZero({ buffer, byteOffset, byteLength }: Uint8Array): boolean {
+	const words = new Int32Array(buffer, byteOffset, byteLength / 4);
+	for (let i = 0; i < words.length; i++) {
+		if (words[i] !== 0) return false;
+	}
+	return true;
+}

@@ -1,0 +1,164 @@
+/**
+ * The `pc` machine's board: every chip of a small PC, the wires between them,
+ * and the buses the CPU sees them on. A reset throws the board away and makes
+ * a new one, so that no chip needs a reset of its own.
+ *
+ * Relies on the chipset; the machine puts a CPU and memory beside it.
+ *
+ * @journey H:105 The board
+ */
+
+import { ACPI_SCI_IRQ, AcpiPm } from "../chipset/acpi-pm.ts";
+import { BusConflictError, MmioBus, PortBus } from "../chipset/bus.ts";
+import { DebugExit } from "../chipset/debug-exit.ts";
+import { I8042 } from "../chipset/i8042.ts";
+import { LegacyPorts } from "../chipset/legacy-ports.ts";
+import { PicPair } from "../chipset/pic-8259.ts";
+import { Pit8254 } from "../chipset/pit-8254.ts";
+import { A20Gate, Port92 } from "../chipset/port-92.ts";
+import { ResetControl } from "../chipset/reset-control.ts";
+import { RtcCmos } from "../chipset/rtc-cmos.ts";
+import { Uart16550 } from "../chipset/uart-16550.ts";
+import type { AccessSize, CpuBus } from "../cpu/index.ts";
+import { UsageError } from "../errors.ts";
+import type { MachineClock } from "./clock.ts";
+
+/** The wires that leave the board. */
+export interface PcWires {
+	/** The INTR pin of the CPU. */
+	readonly onInterruptLine: (level: boolean) => void;
+	/** The keyboard controller, port 0x92 or port 0xCF9 pulses reset. */
+	readonly onReset: () => void;
+	/** The guest switches itself off. */
+	readonly onPowerOff: () => void;
+	/** A test image has come to its verdict. */
+	readonly onDebugExit: (value: number) => void;
+}
+
+/** What differs between boards. */
+export interface PcOptions {
+	readonly clock: MachineClock;
+	readonly memoryBytes: number;
+	readonly wires: PcWires;
+	/** Puts a debug exit at this port. */
+	readonly debugExitPort?: number;
+}
+
+/** IRQ numbers of the PC/AT. */
+const IRQ_TIMER = 0;
+const IRQ_KEYBOARD = 1;
+const IRQ_COM1 = 4;
+const IRQ_RTC = 8;
+
+const PORT_COUNT = 0x1_0000;
+const DEBUG_EXIT_BYTES = 4;
+
+/** Chips are public: a debugger may look at them, and tests do. */
+export class Pc {
+	readonly ports = new PortBus();
+	readonly mmio = new MmioBus();
+	readonly pic = new PicPair();
+	readonly pit: Pit8254;
+	readonly rtc: RtcCmos;
+	readonly uart: Uart16550;
+	readonly acpiPm: AcpiPm;
+
+	constructor({ clock, memoryBytes, wires, debugExitPort }: PcOptions) {
+		const { ports, pic } = this;
+		this.pit = new Pit8254(clock, pic.line(IRQ_TIMER));
+		this.rtc = new RtcCmos(clock, pic.line(IRQ_RTC), {
+			wallSeconds: () => clock.wallSeconds(),
+			memoryBytes,
+		});
+		this.uart = new Uart16550(clock, pic.line(IRQ_COM1));
+		this.acpiPm = new AcpiPm(clock, pic.line(ACPI_SCI_IRQ));
+		pic.makeLevelTriggered(ACPI_SCI_IRQ);
+		pic.onIntr = wires.onInterruptLine;
+		this.acpiPm.onPowerOff = wires.onPowerOff;
+		for (const chip of [pic, this.pit, this.rtc, this.acpiPm]) {
+			chip.attach(ports);
+		}
+		this.uart.attach(ports);
+		new LegacyPorts().attach(ports);
+		this.#attachResets(wires.onReset);
+		if (debugExitPort !== undefined) {
+			this.#attachDebugExit(debugExitPort, wires.onDebugExit);
+		}
+	}
+
+	/** Three ways to the same wire, each older than the next. */
+	#attachResets(onReset: () => void): void {
+		const a20 = new A20Gate();
+		const chips = [
+			new I8042(this.pic.line(IRQ_KEYBOARD), a20),
+			new Port92(a20),
+			new ResetControl(),
+		];
+		for (const chip of chips) {
+			chip.onReset = onReset;
+			chip.attach(this.ports);
+		}
+	}
+
+	#attachDebugExit(port: number, onExit: (value: number) => void): void {
+		const exit = new DebugExit();
+		exit.onExit = onExit;
+		const room = Math.min(DEBUG_EXIT_BYTES, PORT_COUNT - port);
+		try {
+			exit.attach(this.ports, port, room === 3 ? 2 : (room as AccessSize));
+		} catch (error) {
+			if (!(error instanceof BusConflictError)) throw error;
+			throw new UsageError(
+				`Port 0x${port.toString(16)} cannot be the debug exit: the machine has a device there.`,
+				{ hint: "Test images commonly use 0xf4 or 0x501.", cause: error },
+			);
+		}
+	}
+}
+
+/**
+ * What the CPU is wired to. It outlives the board: after a reset, the same CPU
+ * finds itself on a new one.
+ */
+export class PcBus implements CpuBus {
+	readonly #clock: MachineClock;
+	/** Set before the first instruction: a board can only be made after the CPU. */
+	#pc!: Pc;
+
+	constructor(clock: MachineClock) {
+		this.#clock = clock;
+	}
+
+	/** Moves the CPU to a (new) board. */
+	plugInto(pc: Pc): void {
+		this.#pc = pc;
+	}
+
+	readPort(port: number, size: AccessSize): number {
+		return this.#pc.ports.read(port, size);
+	}
+
+	writePort(port: number, size: AccessSize, value: number): void {
+		this.#pc.ports.write(port, size, value);
+	}
+
+	readPhysical(address: number, size: AccessSize): number {
+		return this.#pc.mmio.read(address, size);
+	}
+
+	writePhysical(address: number, size: AccessSize, value: number): void {
+		this.#pc.mmio.write(address, size, value);
+	}
+
+	acknowledgeInterrupt(): number {
+		return this.#pc.pic.acknowledge();
+	}
+
+	timeStampCounter(): bigint {
+		return this.#clock.timeStampCounter();
+	}
+
+	random(): number {
+		return this.#clock.random();
+	}
+}
