@@ -24,6 +24,7 @@ import { randomFx } from "./initial-state.ts";
 import { AFTER, BEFORE, patchTypedOperand } from "./prepare.ts";
 import { Random, storeBits } from "./random.ts";
 import { eligibleRows, isObservable, rowOfId } from "./rows.ts";
+import { prependStore, STORE } from "./self-modify.ts";
 import { type Fixup, Gpr, Sequence } from "./sequence.ts";
 
 export interface GeneratorOptions {
@@ -56,6 +57,8 @@ export class CaseGenerator {
 	readonly #options: GeneratorOptions;
 	readonly #random: Random;
 	readonly #themes: OpcodeRow[][];
+	/** Whether the extra store of self-modifying code is allowed. */
+	readonly #mayModify: boolean;
 	#count = 0;
 	#pattern = 0;
 
@@ -64,6 +67,7 @@ export class CaseGenerator {
 		this.#random = new Random(options.seed);
 		const rows = eligibleRows(options.mode, options.rows);
 		if (rows.length === 0) throw new Error(`no row matches ${options.rows}`);
+		this.#mayModify = rows.includes(STORE) && options.maxInstructions !== 1;
 		const useful = rows.filter((row) => isObservable(row, options.mode));
 		const lists = THEMES.map((theme) => useful.filter(theme));
 		this.#themes = [rows, rows, rows, ...lists.filter((l) => l.length > 0)];
@@ -88,14 +92,19 @@ export class CaseGenerator {
 		const count = 1 + random.below(maxInstructions);
 		for (let i = 0; i < 4 * count && s.instructions.length < count; i++) {
 			const row = random.pick(rows);
-			if (appendInstruction(s, row) && endsCase(row, mode)) break;
+			if (appendInstruction(s, row, this.#mayModify) && endsCase(row, mode))
+				break;
 		}
 		return s.instructions.length === 0 ? undefined : finish(s, this.#pattern);
 	}
 }
 
 /** Adds one instruction of the row; false when this is not the moment for it. */
-function appendInstruction(s: Sequence, row: OpcodeRow): boolean {
+function appendInstruction(
+	s: Sequence,
+	row: OpcodeRow,
+	mayModify: boolean,
+): boolean {
 	if (TRIGONOMETRIC.test(row.mnemonic) && usesX87(s)) return false;
 	const wishes = BEFORE[row.mnemonic]?.(s, row);
 	if (wishes === undefined && BEFORE[row.mnemonic] !== undefined) return false;
@@ -104,6 +113,8 @@ function appendInstruction(s: Sequence, row: OpcodeRow): boolean {
 	if (savesPointers(row.mnemonic) && !maskPointers(s, encoded)) return false;
 	AFTER[row.mnemonic]?.(s, encoded);
 	patchTypedOperand(s, encoded);
+	if (mayModify && s.writableCode && s.random.chance(0.3))
+		prependStore(s, encoded);
 	const offset = s.code.length;
 	addCodeFixups(s, encoded, offset);
 	s.code.push(...encoded.bytes);
@@ -170,15 +181,23 @@ function addCodeFixups(s: Sequence, e: Encoded, offset: number): void {
 			end,
 			boundary: -1 - index,
 		});
-	if (!first.startsWith("J") || s.random.chance(0.02)) return;
+	if (!first.startsWith("J")) return;
 	if (first === "Jz" && e.operandSize === 16) return;
+	const wild = first === "Jz" && s.random.chance(0.02);
 	s.fixups.push({
 		kind: "relative",
 		at: offset + e.immediateAt,
 		length: e.immediateLength,
 		end,
 		boundary: branchTarget(s, e, index),
+		...(wild ? { address: wildTarget(s) } : {}),
 	});
+}
+
+/** Nowhere near the code: into the middle of an instruction anything might happen. */
+function wildTarget(s: Sequence): number {
+	const page = s.random.pick([DATA_BASE, CODE_BASE + 0x4000, 0x30000000]);
+	return page + s.random.below(0x1000);
 }
 
 /** Loops with a known small count may go back; everything else goes forward. */
@@ -207,8 +226,7 @@ function chooseCodeOffset(s: Sequence): { offset: number; cut: number } {
 function finish(s: Sequence, pattern: number): SiliconCase {
 	for (let i = 0; i < 16; i++) if (s.mode === 64 || i < 8) s.known(i);
 	const { offset, cut } = chooseCodeOffset(s);
-	const writableCode = s.random.chance(0.1);
-	const start = (writableCode ? CODE_WRITABLE_BASE : CODE_BASE) + offset;
+	const start = (s.writableCode ? CODE_WRITABLE_BASE : CODE_BASE) + offset;
 	const code = Uint8Array.from(s.code);
 	const patches = [...s.patches];
 	const boundaries = s.instructions.map((i) => i.offset);
@@ -231,7 +249,7 @@ function finish(s: Sequence, pattern: number): SiliconCase {
 		flags: s.flags,
 		segments: { es, ds, fs, gs },
 		fx,
-		writableCode,
+		writableCode: s.writableCode,
 		codeOffset: offset,
 		code: code.subarray(0, code.length - cut),
 		instructions: s.instructions,
@@ -257,7 +275,9 @@ function resolve(
 					Math.min(first, boundaries.length - 1),
 					boundaries.length - 1,
 				);
-	const target = fixup.address ?? start + (boundaries[boundary] as number);
+	const target =
+		fixup.address ??
+		start + (fixup.codeOffset ?? (boundaries[boundary] as number));
 	if (fixup.kind === "register") s.gpr[fixup.at] = BigInt(target);
 	else if (fixup.kind === "data") {
 		const bytes = new Uint8Array(fixup.length);

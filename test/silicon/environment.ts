@@ -32,8 +32,8 @@ export const SS_FLAT = 0x2b;
 /**
  * The kernel's GDT as far as a case may name it (arch/x86 of Linux 6.1,
  * "gdt_page"): [selector without RPL, descriptor]. The TLS slots 0x60..0x70
- * are empty (all zero); 0x40..0x50 (TSS, LDT) and 0x78 (CPU number) exist but
- * differ by CPU, so cases do not look at them with LAR or LSL.
+ * are empty (all zero); 0x40..0x50 (TSS, LDT) belong to privilege level 0 and
+ * are as good as absent; 0x78 has the CPU's number as its limit, here 0.
  */
 export const GDT: readonly (readonly [number, bigint])[] = [
 	[0x00, 0n],
@@ -47,6 +47,7 @@ export const GDT: readonly (readonly [number, bigint])[] = [
 	[0x60, 0n],
 	[0x68, 0n],
 	[0x70, 0n],
+	[0x78, 0x0040f50000000000n],
 ];
 
 /** What a descriptor of the LDT is made of (struct user_desc of Linux). */

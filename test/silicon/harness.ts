@@ -53,11 +53,14 @@ export interface Failure {
 export interface RunSummary {
 	readonly mode: Mode;
 	readonly seed: number;
+	/** What the rows were restricted to. */
+	readonly rows: string;
 	cases: number;
 	/** Instructions that surely started to execute. */
 	instances: number;
-	/** By row id. */
+	/** By row id: instances, and those of them that an instruction behind them proves to have completed. */
 	readonly hits: Uint32Array;
+	readonly completed: Uint32Array;
 	readonly failures: Failure[];
 	/** Disagreements beyond the reported ones. */
 	suppressed: number;
@@ -82,6 +85,8 @@ function countHits(
 	test.instructions.forEach(({ row }, i) => {
 		if (i > last || (certain[i] !== true && i !== ending)) return;
 		summary.hits[row] = (summary.hits[row] as number) + 1;
+		if (i < ending)
+			summary.completed[row] = (summary.completed[row] as number) + 1;
 		summary.instances++;
 	});
 }
@@ -166,9 +171,11 @@ export function runSilicon(subject: Subject, options: RunOptions): RunSummary {
 	const summary: RunSummary = {
 		mode,
 		seed,
+		rows: options.rows ?? "*",
 		cases: 0,
 		instances: 0,
 		hits: new Uint32Array(OPCODE_TABLE.length),
+		completed: new Uint32Array(OPCODE_TABLE.length),
 		failures: [],
 		suppressed: 0,
 		unstable: 0,

@@ -11,15 +11,28 @@ import { OPCODE_TABLE } from "../../src/cpu/decode/opcode-table.ts";
 import type { Mode } from "./case.ts";
 import type { RunSummary } from "./harness.ts";
 import { CACHE } from "./oracle.ts";
-import { isObservable, rowKey, whyExcluded } from "./rows.ts";
+import { eligibleRows, isObservable, rowKey, whyExcluded } from "./rows.ts";
 
-/** Rows that should have been hit in the mode but were not. */
+/** Rows of the run's pattern that should have been hit but were not. */
 export function missedRows(summary: RunSummary): string[] {
-	return OPCODE_TABLE.filter(
-		(row) =>
-			whyExcluded(row, summary.mode) === undefined &&
-			summary.hits[row.id] === 0,
-	).map(rowKey);
+	return eligibleRows(summary.mode, summary.rows)
+		.filter((row) => summary.hits[row.id] === 0)
+		.map(rowKey);
+}
+
+/** Rows that cannot do anything but raise an exception or leave the sequence. */
+const NEVER_COMPLETES = /^(UD[012]|INT1|INT3)$/;
+
+/** Rows that were hit but only ever faulted although they need not. */
+export function neverCompletedRows(summary: RunSummary): string[] {
+	return eligibleRows(summary.mode, summary.rows)
+		.filter(
+			(row) =>
+				isObservable(row, summary.mode) &&
+				!NEVER_COMPLETES.test(row.mnemonic) &&
+				summary.completed[row.id] === 0,
+		)
+		.map(rowKey);
 }
 
 function cell(summary: RunSummary | undefined, mode: Mode, id: number): string {
@@ -28,13 +41,20 @@ function cell(summary: RunSummary | undefined, mode: Mode, id: number): string {
 	if (why !== undefined) return why;
 	if (summary === undefined) return "";
 	const faults = isObservable(row, mode) ? "" : " (faults)";
-	return `${summary.hits[id]}${faults}`;
+	return faults === ""
+		? `${summary.hits[id]} (${summary.completed[id]})`
+		: `${summary.hits[id]}${faults}`;
 }
 
 /** The table in Markdown. */
 export function coverageTable(summaries: readonly RunSummary[]): string {
 	const of = (mode: Mode) => summaries.find((s) => s.mode === mode);
-	const lines = ["# Silicon coverage", ""];
+	const lines = [
+		"# Silicon coverage",
+		"",
+		"Instances that started, and in brackets those that surely completed.",
+		"",
+	];
 	for (const s of summaries)
 		lines.push(
 			`* ${s.mode}-bit: seed ${s.seed}, ${s.cases} cases, ${s.instances} instances, ` +

@@ -47,8 +47,10 @@ export interface Fixup {
 	readonly end: number;
 	/** Index of the boundary aimed at, or -1 - i for any boundary after instruction i. */
 	readonly boundary: number;
-	/** Aim at this linear address instead. */
+	/** Aim at this linear address instead, … */
 	readonly address?: number;
+	/** … or at this byte of the code. */
+	readonly codeOffset?: number;
 }
 
 export class Sequence {
@@ -69,10 +71,13 @@ export class Sequence {
 	/** Set once pushes or pops make the stack pointer inexact. */
 	stackMoved = false;
 	flags = 0;
+	/** Runs where code can be written; then it may change itself. */
+	readonly writableCode: boolean;
 
 	constructor(random: Random, mode: Mode) {
 		this.random = random;
 		this.mode = mode;
+		this.writableCode = random.chance(0.1);
 		this.selectors = this.#chooseSelectors();
 		this.decide(Gpr.SP, this.#stackPointer());
 	}

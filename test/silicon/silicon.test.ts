@@ -3,7 +3,7 @@ import { compareResults } from "./compare.ts";
 import { runSilicon } from "./harness.ts";
 import { keptCases } from "./kept.ts";
 import { oracleUnavailable, runOnSilicon } from "./oracle.ts";
-import { missedRows, writeCoverage } from "./report.ts";
+import { missedRows, neverCompletedRows, writeCoverage } from "./report.ts";
 import { SUBJECTS } from "./subjects.ts";
 
 const long = process.env.LGUEST_LONG === "1";
@@ -33,6 +33,7 @@ describe.skipIf(oracleUnavailable() !== undefined)("silicon", () => {
 					expect(summary.failures.map((f) => f.report).join("\n\n")).toBe("");
 					expect(summary.suppressed).toBe(0);
 					expect(missedRows(summary)).toEqual([]);
+					expect(neverCompletedRows(summary)).toEqual([]);
 				}
 			},
 			2 * 1000 * SECONDS + 60_000,
