@@ -10,7 +10,13 @@
  */
 
 import { GuestMemory } from "../memory/guest-memory.ts";
+import {
+	breakpointsArmed,
+	dataBreakpoints,
+	instructionBreakpoints,
+} from "./breakpoints.ts";
 import type { CpuBus } from "./bus.ts";
+import { ALL_FEATURES } from "./decode/opcode-table.ts";
 import { CodeCache } from "./engine/code-cache.ts";
 import { ColdEngine, type EngineImports } from "./engine/cold-engine.ts";
 import { inlineForms } from "./engine/inline-forms.ts";
@@ -37,7 +43,6 @@ import { semanticsOf } from "./semantics/index.ts";
 import {
 	BUDGET,
 	CR0,
-	DR,
 	EFLAGS,
 	FAULT_ERROR_CODE,
 	FAULT_HAS_ERROR_CODE,
@@ -52,17 +57,21 @@ import {
 } from "./state.ts";
 import { StateView } from "./state-view.ts";
 import type { SystemContext } from "./system/context.ts";
-import { DECODED_FEATURES } from "./system/cpuid.ts";
 import {
-	codeBreakpointHit,
-	dataBreakpointsHit,
-	debugTrapPending,
-} from "./system/debug-registers.ts";
-import { deliverException, deliverInterrupt } from "./system/interrupts.ts";
+	CpuIdentity,
+	type CpuIdentityOptions,
+	FEATURES,
+	type Feature,
+} from "./system/cpuid.ts";
+import { DR6_BS, noteDebugStatus } from "./system/debug-status.ts";
+import {
+	deliverException,
+	deliverHardwareInterrupt,
+} from "./system/exception-delivery.ts";
 import { updateMode } from "./system/mode-control.ts";
 import { OPERATIONS } from "./system/operations.ts";
 import { resetState } from "./system/reset.ts";
-import { checkSegmentAccess } from "./system/segments.ts";
+import { checkSegmentAccess } from "./system/segment-access.ts";
 
 /** Why `run` came back. */
 export type ExitReason =
@@ -78,6 +87,9 @@ export type ExitReason =
 export interface CpuOptions {
 	readonly memoryBytes: number;
 	readonly bus: CpuBus;
+	readonly identity?: CpuIdentityOptions;
+	/** Opcode-table features that decode; default: what CPUID reports, and hints. */
+	readonly decodedFeatures?: ReadonlySet<string>;
 }
 
 /** Counters for `--stats`. */
@@ -95,6 +107,7 @@ export class Cpu implements SystemContext {
 	readonly state: StateView;
 	readonly mmu: Mmu;
 	readonly bus: CpuBus;
+	readonly cpuid: CpuIdentity;
 	readonly #code: CodeCache;
 	readonly #engine: ColdEngine;
 	/** Instructions retired before the current budget was given. */
@@ -112,7 +125,10 @@ export class Cpu implements SystemContext {
 		| ((fault: GuestFault, isSoftware: boolean) => boolean)
 		| undefined;
 
-	constructor({ memoryBytes, bus }: CpuOptions) {
+	constructor(options: CpuOptions) {
+		const { memoryBytes, bus } = options;
+		this.cpuid = new CpuIdentity(options.identity);
+		const features = options.decodedFeatures ?? decodedFeatures(this.cpuid);
 		const pages = Math.ceil((RAM_BASE + memoryBytes) / WASM_PAGE_BYTES);
 		const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
 		const { buffer } = memory;
@@ -122,7 +138,7 @@ export class Cpu implements SystemContext {
 		this.#code = new CodeCache(
 			buffer,
 			this.memory,
-			DECODED_FEATURES,
+			features,
 			(instruction, mode) => this.#engine.handlerFor(instruction, mode),
 			(physical) => this.mmu.tlb.protectHostPage(RAM_BASE + physical),
 		);
@@ -131,7 +147,7 @@ export class Cpu implements SystemContext {
 			memory,
 			this.#imports(),
 			{ semanticsOf, kernels: KERNELS },
-			inlineForms(DECODED_FEATURES),
+			inlineForms(features),
 		);
 		this.memory.onWrite = (address, bytes) =>
 			this.#code.invalidate(address, bytes);
@@ -140,8 +156,7 @@ export class Cpu implements SystemContext {
 
 	/** The state after RESET (Intel SDM vol. 3, "Processor State After Reset"). */
 	reset(): void {
-		resetState(this.state);
-		this.state.set32(SHADOW, -1);
+		resetState(this.state, this.cpuid.query(1, 0)[0]);
 		this.controlChanged();
 	}
 
@@ -202,10 +217,9 @@ export class Cpu implements SystemContext {
 		if (this.#exitRequested) return "requested";
 		const left = state.get32(BUDGET);
 		if (left === 0) return "budget";
-		const debugging =
-			(state.get32(EFLAGS) & EFLAGS_TF) !== 0 ||
-			(state.get32(DR, 7) & 0xff) !== 0;
-		if (debugging) return this.#stepDebugged(left);
+		const trap = (state.get32(EFLAGS) & EFLAGS_TF) !== 0;
+		const debugging = trap || breakpointsArmed(state);
+		if (debugging) return this.#stepDebugged(left, trap);
 		if (!shadow) return this.#handle(this.#engine.run());
 		return this.#runOne(left);
 	}
@@ -220,30 +234,40 @@ export class Cpu implements SystemContext {
 	}
 
 	/** One instruction under single-step or breakpoints. */
-	#stepDebugged(left: number): ExitReason | undefined {
+	#stepDebugged(left: number, singleStep: boolean): ExitReason | undefined {
 		const { state } = this;
-		const resume = state.get32(EFLAGS) & EFLAGS_RF;
-		if (!resume && codeBreakpointHit(this)) {
-			return this.#deliver(new GuestFault(VECTOR_DB, undefined));
-		}
-		const trap = (state.get32(EFLAGS) & EFLAGS_TF) !== 0;
-		this.mmu.watcher = dataBreakpointsHit(this);
+		const resume = (state.get32(EFLAGS) & EFLAGS_RF) !== 0;
+		if (!resume && this.#hitsInstructionBreakpoint()) return this.#debugTrap();
+		let hits = 0;
+		this.mmu.watcher = (linear, bytes, write) => {
+			hits |= dataBreakpoints(state, linear, bytes, write);
+		};
 		state.set32(BUDGET, 1);
 		const status = this.#engine.run();
 		const retired = 1 - state.get32(BUDGET);
 		state.set32(BUDGET, left - retired);
 		this.mmu.watcher = undefined;
+		if (retired === 0) return this.#handle(status);
+		if (resume) state.set32(EFLAGS, state.get32(EFLAGS) & ~EFLAGS_RF);
 		const reason = this.#handle(
 			status === STATUS_BUDGET ? STATUS_NEXT : status,
 		);
-		if (reason !== undefined || retired === 0) return reason;
-		if (resume) {
-			state.set32(EFLAGS, state.get32(EFLAGS) & ~EFLAGS_RF);
-		}
-		if (debugTrapPending(this, trap)) {
-			return this.#deliver(new GuestFault(VECTOR_DB, undefined));
-		}
-		return undefined;
+		if (singleStep) hits |= DR6_BS;
+		if (reason !== undefined || hits === 0) return reason;
+		noteDebugStatus(state, hits);
+		return this.#debugTrap();
+	}
+
+	#hitsInstructionBreakpoint(): boolean {
+		const { state } = this;
+		const linear = this.#codeAddress(state.getWide(RIP), state.get32(MODE));
+		const hits = instructionBreakpoints(state, linear);
+		if (hits !== 0) noteDebugStatus(state, hits);
+		return hits !== 0;
+	}
+
+	#debugTrap(): ExitReason | undefined {
+		return this.#deliver(new GuestFault(VECTOR_DB, undefined));
 	}
 
 	#handle(status: Status): ExitReason | undefined {
@@ -265,11 +289,7 @@ export class Cpu implements SystemContext {
 		if (!(state.get32(EFLAGS) & EFLAGS_IF)) return true;
 		state.set32(HALTED, 0);
 		const vector = this.bus.acknowledgeInterrupt();
-		try {
-			deliverInterrupt(this, vector, "hardware");
-		} catch (fault) {
-			return this.#deliver(asFault(fault)) === undefined;
-		}
+		if (deliverHardwareInterrupt(this, vector) === "shutdown") return false;
 		this.#modeChanged();
 		return true;
 	}
@@ -405,6 +425,17 @@ type Operation = (
 ) => Status;
 const OPERATION_INT = Object.keys(OPERATIONS).indexOf("INT");
 const OPERATIONS_BY_NUMBER: readonly Operation[] = Object.values(OPERATIONS);
+
+/** Features that have no CPUID bit, or whose instructions are hints (ENDBR, PREFETCHW) without one. */
+const UNREPORTED = ["base", "x87", "cet", "3dnowprefetch", "lm", "syscall"];
+
+/** The opcode table's features that this processor decodes. */
+function decodedFeatures(cpuid: CpuIdentity): ReadonlySet<string> {
+	const reported = [...ALL_FEATURES].filter(
+		(name) => name in FEATURES && cpuid.has(name as Feature),
+	);
+	return new Set([...UNREPORTED, ...reported]);
+}
 
 /** Anything but a guest's fault is a defect of ours and goes on up. */
 function asFault(thrown: unknown): GuestFault {
