@@ -131,6 +131,15 @@ export const BUDGET = field("budget", 4);
 export const SHADOW = field("shadow", 4);
 /** Non-zero when an interrupt waits for IF: instructions that set IF then leave the loop. */
 export const INTERRUPT_PENDING = field("interruptPending", 4);
+/**
+ * Non-zero when an operation in the middle of an instruction changed what the
+ * engine's code depends on (a data segment that is no longer flat, a device
+ * that wants the run loop): the instruction leaves the loop when it is done.
+ * `updateMode` clears it.
+ */
+export const LEAVE = field("leave", 4);
+/** What the run loop does next: 0 = execute, 1 = wait for an interrupt (HLT), 2 = nothing but a reset (shutdown). */
+export const HALTED = field("halted", 4);
 /** Most iterations one step of a REP string instruction may do; 1 under single-step. */
 export const REP_LIMIT = field("repLimit", 4);
 

@@ -10,7 +10,7 @@
  * @journey E:320 Pushing and popping
  */
 
-import { BUDGET, SHADOW } from "../state.ts";
+import { BUDGET, LEAVE, SHADOW } from "../state.ts";
 import type {
 	Emitter,
 	Form,
@@ -128,6 +128,12 @@ function popSegment(e: Emitter, form: Form, segment: number): void {
 	e.system("LOAD_SEGMENT", e.i32(segment), selector);
 	releaseBytes(e, form, operandSize / 8);
 	if (segment === SS) openInterruptShadow(e);
+	leaveIfAsked(e);
+}
+
+/** Ends an instruction whose operation wants the run loop, when all of it is done. */
+export function leaveIfAsked(e: Emitter): void {
+	e.if(e.readState(LEAVE, 0, 0, 4) as I32, () => e.stop());
 }
 
 /**

@@ -38,19 +38,20 @@ export const SYSTEM_OPERATIONS = {
 	IN: {
 		arguments: ["port", "sizeBytes"],
 		result: "value read, zero-extended",
-		effect: "IO_CHECK, then reads the port.",
+		effect:
+			"IO_CHECK, then reads the port. Sets LEAVE when an interrupt is due.",
 	},
 	OUT: {
 		arguments: ["port", "sizeBytes", "value"],
 		effect:
-			"IO_CHECK, then writes the low sizeBytes of value (higher bits are garbage).",
+			"IO_CHECK, then writes the low sizeBytes of value (higher bits are garbage). Sets LEAVE when an interrupt is due.",
 	},
 
 	// Segment registers and far transfers
 	LOAD_SEGMENT: {
 		arguments: ["segment", "selector"],
 		effect:
-			"MOV/POP/Lxx to a data or stack segment register with all descriptor checks; segment is never CS. Real and VM86 mode: base = selector << 4. The caller opens the interrupt shadow for SS.",
+			"MOV/POP/Lxx to a data or stack segment register with all descriptor checks; segment is never CS. Real and VM86 mode: base = selector << 4. The caller opens the interrupt shadow for SS, and leaves at the end of its instruction if LEAVE says that the mode key changed.",
 	},
 	JMP_FAR: {
 		arguments: ["selector", "sizeBits"],

@@ -12,7 +12,7 @@
 import { SYSTEM_ARGUMENT, SYSTEM_RESULT } from "../state.ts";
 import type { Emitter, Form, Semantics, SemanticsTable } from "./emitter.ts";
 import { pair, readSelector, setState64, state64 } from "./integer-values.ts";
-import { openInterruptShadow } from "./stack.ts";
+import { leaveIfAsked, openInterruptShadow } from "./stack.ts";
 
 const SS = 2;
 
@@ -55,6 +55,7 @@ function moveToSegment(e: Emitter, form: Form): void {
 	const index = segment.index();
 	e.system("LOAD_SEGMENT", index, e.wrap(source.read()));
 	e.if(e.eq(index, e.i32(SS)), () => openInterruptShadow(e));
+	leaveIfAsked(e);
 }
 
 function moveTo(
@@ -88,6 +89,7 @@ const loadFarPointer =
 		const selector = e.wrap(pointer.at(width / 8, 16).read());
 		e.system("LOAD_SEGMENT", e.i32(segment), selector);
 		destination.write(offset);
+		leaveIfAsked(e);
 	};
 
 export const SYSTEM_REGISTERS: SemanticsTable = {

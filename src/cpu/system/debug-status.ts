@@ -1,0 +1,25 @@
+/**
+ * DR6: why a debug exception happened (Intel SDM vol. 3, "Debug Status
+ * Register (DR6)").
+ *
+ * @journey E:538 prose Notes for the debugger
+ */
+
+import { DR } from "../state.ts";
+import type { StateView } from "../state-view.ts";
+
+/** An access to a debug register while DR7.GD was set. */
+export const DR6_BD = 1 << 13;
+/** Single step. */
+export const DR6_BS = 1 << 14;
+/** A task switch to a TSS with T set. */
+export const DR6_BT = 1 << 15;
+/** Bits that read as 1. */
+export const DR6_FIXED = 0xffff_0ff0 | 0;
+/** B0 to B3, BD, BS, BT. */
+export const DR6_MASK = 0xe00f;
+
+/** Adds causes; the processor never clears them itself. */
+export function noteDebugStatus(state: StateView, bits: number): void {
+	state.set32(DR, state.get32(DR, 6) | bits | DR6_FIXED, 6);
+}
