@@ -111,7 +111,7 @@ function appendInstruction(
 	const encoded = encode(s, row, wishes);
 	if (encoded === undefined) return false;
 	if (savesPointers(row.mnemonic) && !maskPointers(s, encoded)) return false;
-	AFTER[row.mnemonic]?.(s, encoded);
+	if (AFTER[row.mnemonic]?.(s, encoded) === false) return false;
 	patchTypedOperand(s, encoded);
 	if (mayModify && s.writableCode && s.random.chance(0.3))
 		prependStore(s, encoded);

@@ -24,6 +24,8 @@ export const DIFFERENCE_REASONS = {
 		"Linux reports faults on kernel addresses as protection violations, to hide what is mapped there",
 	partsOrder:
 		"which part of a long operand is touched first, and so CR2, is up to the processor",
+	partialStore:
+		"how much of a long store is done before its fault is up to the processor",
 	uncomparedResult: "the result is time, chance or the processor's name",
 	approximation:
 		"the manual gives a tolerance: 1 ulp for x87 transcendentals, 1.5 * 2^-12 relative for reciprocals",
@@ -37,7 +39,11 @@ const USER_LIMIT = 0x7ffffffff000n;
 
 /** Operands of more than 16 bytes, or of two separate parts. */
 const MULTI_PART =
-	/^(FXSAVE|FXRSTOR|FNSAVE|FRSTOR|FNSTENV|FLDENV|PUSHA|POPA|ENTER|LEAVE|BOUND|CALLF|JMPF|RETF|IRET|L[DESFG]S|CMPXCHG16B|FSTP|FLD|FBLD|FBSTP|MASKMOV.*)$/;
+	/^(FXSAVE|FXRSTOR|FNSAVE|FRSTOR|FNSTENV|FLDENV|PUSHA|POPA|ENTER|LEAVE|BOUND|CALLF|JMPF|RETF|IRET|L[DESFG]S|CMPXCHG16B|FSTP|FLD|FBLD|FBSTP)$/;
+
+/** Of those, the ones that store. */
+const PARTIAL_STORE =
+	/^(FXSAVE|FNSAVE|FNSTENV|PUSHA|ENTER|CALLF|FSTP|FBSTP|CMPXCHG16B)$/;
 
 /** The index of the instruction a result stopped at: its length at the regular end, -1 elsewhere. */
 export function endingIndex(test: SiliconCase, result: SiliconResult): number {
@@ -111,6 +117,14 @@ export function mayFaultAnywhere(
 	result: SiliconResult,
 ): boolean {
 	return MULTI_PART.test(mnemonicAt(test, endingIndex(test, result)));
+}
+
+/** True if the case ended by a fault of an instruction that stores in several parts. */
+export function mayStorePartly(
+	test: SiliconCase,
+	result: SiliconResult,
+): boolean {
+	return PARTIAL_STORE.test(mnemonicAt(test, endingIndex(test, result)));
 }
 
 /** The kind of tolerance for the last instruction's result. */

@@ -14,6 +14,8 @@ import {
 	ARITHMETIC_FLAGS,
 	CS_32,
 	CS_64,
+	DATA_BASE,
+	DATA_WRITABLE_BYTES,
 	Flag,
 	ldtSelector,
 	SS_FLAT,
@@ -31,7 +33,8 @@ import {
 import { Gpr, type Sequence } from "./sequence.ts";
 
 type Before = (s: Sequence, row: OpcodeRow) => Wishes | undefined;
-type After = (s: Sequence, e: Encoded) => void;
+/** False from one of these means that the instruction is not to be used. */
+type After = (s: Sequence, e: Encoded) => unknown;
 
 /** Selectors for data: good ones, and each way to be bad. */
 function anySelector(random: Random): number {
@@ -183,6 +186,14 @@ function farWishes(s: Sequence, row: OpcodeRow): Wishes {
 	return row.operands[0] === "Ap" ? { immediate2: codeSelector(s) } : {};
 }
 
+/** Whether a byte that is masked out can fault is up to the processor, so none may. */
+function maskedStoreWishes(s: Sequence): Wishes | undefined {
+	if (!s.isFree(Gpr.DI) || s.segmentBase(3) !== 0) return undefined;
+	const room = DATA_WRITABLE_BYTES - 16;
+	s.decide(Gpr.DI, BigInt(DATA_BASE + s.random.below(room)));
+	return { override: -1, no67: s.mode === 32 };
+}
+
 function framePointer(s: Sequence): void {
 	if (s.isFree(Gpr.BP))
 		s.decide(
@@ -240,14 +251,8 @@ export const BEFORE: Readonly<Record<string, Before>> = {
 		pointer(s, Gpr.BX, override < 0 ? 3 : override, 1);
 		return { override };
 	},
-	MASKMOVQ: (s) => {
-		pointer(s, Gpr.DI, 3, 8);
-		return { override: -1 };
-	},
-	MASKMOVDQU: (s) => {
-		pointer(s, Gpr.DI, 3, 16);
-		return { override: -1 };
-	},
+	MASKMOVQ: maskedStoreWishes,
+	MASKMOVDQU: maskedStoreWishes,
 	CALLF: farWishes,
 	JMPF: farWishes,
 	ENTER: (s) => {
@@ -365,6 +370,9 @@ function environmentImage(random: Random, short: boolean): Uint8Array {
 	const fx = randomFx(random);
 	const unit = short ? 2 : 4;
 	const image = new Uint8Array(7 * unit);
+	if (random.chance(0.1))
+		for (let i = 0; i < image.length; i += 4)
+			storeBits(image, i, random.bits64(), Math.min(4, image.length - i));
 	image.set(fx.subarray(0, 2), 0);
 	image.set(fx.subarray(2, 4), unit);
 	storeBits(image, 2 * unit, BigInt(random.below(65536)), 2);
@@ -380,12 +388,17 @@ function stateImage(random: Random, short: boolean): Uint8Array {
 	return image;
 }
 
+/**
+ * An image to load. It must be there: reserved bits of whatever else lies in
+ * memory mean different things to different processors.
+ */
 function imageAfter(
 	make: (random: Random, short: boolean) => Uint8Array,
 ): After {
 	return (s, e) => {
-		if (e.target !== undefined && s.random.chance(0.95))
-			s.patch(e.target, make(s.random, e.operandSize === 16));
+		if (e.target === undefined) return false;
+		s.patch(e.target, make(s.random, e.operandSize === 16));
+		return true;
 	};
 }
 
@@ -450,7 +463,9 @@ export const AFTER: Readonly<Record<string, After>> = {
 	}),
 	LDMXCSR: imageAfter((random) => {
 		const image = new Uint8Array(4);
-		storeBits(image, 0, BigInt(randomMxcsr(random)), 4);
+		// Reserved bits fault, except bit 17, which is one of AMD's own.
+		const reserved = random.chance(0.05) ? random.bits32() | 0x10000 : 0;
+		storeBits(image, 0, BigInt(randomMxcsr(random) | reserved), 4);
 		return image;
 	}),
 	FLDENV: imageAfter(environmentImage),
