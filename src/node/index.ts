@@ -1,0 +1,11 @@
+/**
+ * The public face of `lguest/node`: the core, and what Node adds to it.
+ *
+ * Relies on the core's face; Node programs that embed lguest rely on it.
+ *
+ * @journey L:102 The toolbox, for Node
+ */
+
+export * from "../index.ts";
+export { nodeDecompressors } from "./decompress.ts";
+export { StandardStreams } from "./standard-streams.ts";

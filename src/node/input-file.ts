@@ -1,0 +1,96 @@
+/**
+ * Reads kernels and initrds, and turns every way in which that can fail into
+ * a sentence with the file's name in it.
+ *
+ * Relies on Node's file system and `progress.ts`; the run command relies on it.
+ *
+ * @journey L:122 Files, and what may be wrong with them
+ */
+
+import { type FileHandle, open } from "node:fs/promises";
+import { UsageError } from "../index.ts";
+import type { Progress } from "./progress.ts";
+
+const CHUNK_BYTES = 4 << 20;
+/** More than 32-bit guests can hold. */
+const MOST_BYTES = 0xffff_ffff;
+
+/** All of a file. `role` is what the user calls it: "kernel", "initrd". */
+export async function readInputFile(
+	path: string,
+	role: string,
+	progress: Progress,
+): Promise<Uint8Array> {
+	try {
+		const file = await open(path);
+		try {
+			return await readAll(file, path, role, progress);
+		} finally {
+			await file.close();
+		}
+	} catch (error) {
+		throw readError(error, path, role);
+	}
+}
+
+async function readAll(
+	file: FileHandle,
+	path: string,
+	role: string,
+	progress: Progress,
+): Promise<Uint8Array> {
+	const { size } = await file.stat();
+	if (size > MOST_BYTES) {
+		throw new UsageError(
+			`${path}: the ${role} is larger than any guest's memory.`,
+			{ hint: "Is it the right file?" },
+		);
+	}
+	const chunks: Uint8Array[] = [];
+	let total = 0;
+	// Not by size alone: a pipe has none.
+	for (;;) {
+		const chunk = new Uint8Array(
+			Math.min(CHUNK_BYTES, Math.max(size - total, 0x1_0000)),
+		);
+		const { bytesRead } = await file.read(chunk);
+		if (bytesRead === 0) break;
+		chunks.push(chunk.subarray(0, bytesRead));
+		total += bytesRead;
+		progress.show(`reading the ${role}`, total, size);
+	}
+	return joined(chunks, total);
+}
+
+function joined(chunks: readonly Uint8Array[], total: number): Uint8Array {
+	const [only] = chunks;
+	if (chunks.length === 1 && only !== undefined) return only;
+	const bytes = new Uint8Array(total);
+	let at = 0;
+	for (const chunk of chunks) {
+		bytes.set(chunk, at);
+		at += chunk.length;
+	}
+	return bytes;
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+	ENOENT: "does not exist",
+	EISDIR: "is a directory",
+	EACCES: "may not be read: permission denied",
+	EPERM: "may not be read: permission denied",
+	ENOTDIR: "does not exist: a part of its path is no directory",
+	ELOOP: "is a symbolic link that leads nowhere",
+	ENAMETOOLONG: "has a name that is too long",
+};
+
+function readError(error: unknown, path: string, role: string): unknown {
+	if (!(error instanceof Error) || !("code" in error)) return error;
+	const reason = REASONS[String(error.code)];
+	return new UsageError(
+		reason === undefined
+			? `The ${role} ${path} cannot be read: ${error.message}.`
+			: `The ${role} ${path} ${reason}.`,
+		{ hint: `Give the path of a readable ${role} file.`, cause: error },
+	);
+}

@@ -1,0 +1,251 @@
+/**
+ * `lguest run`: reads the files, makes the machine, lends it the terminal, and
+ * translates its end into an exit status and, if need be, a few words.
+ *
+ * Relies on the core's public face and the files beside it; `cli.ts` relies
+ * on it.
+ *
+ * @journey L:120 From a command line to a running guest
+ */
+
+import { writeFileSync } from "node:fs";
+import {
+	type Decompressors,
+	type EndReason,
+	formatCode,
+	GuestFailure,
+	identify,
+	inspect,
+	Machine,
+	UsageError,
+} from "../index.ts";
+import type { RunOptions } from "./arguments.ts";
+import { nodeDecompressors } from "./decompress.ts";
+import { readInputFile } from "./input-file.ts";
+import { Progress } from "./progress.ts";
+import { StandardStreams } from "./standard-streams.ts";
+import { processStatistics } from "./statistics.ts";
+
+/** What a shell reports for a process that a signal ended is 128 plus this. */
+const SIGNAL_NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 };
+const STATUS_INTERRUPTED = 128 + SIGNAL_NUMBERS.SIGINT;
+const STATUS_OUTPUT_LOST = 128 + 13;
+/** How long a guest that is told to stop may take; a full pipe could hold it for ever. */
+const STOP_WITHIN_MS = 500;
+
+/** Runs a guest to its end; the value is the process's exit status. */
+export async function runCommand(options: RunOptions): Promise<number> {
+	const session = new Session(options);
+	session.listenToSignals();
+	return session.run();
+}
+
+/** One guest and everything of the process that it uses. */
+class Session {
+	readonly #options: RunOptions;
+	readonly #progress = new Progress(process.stderr);
+	readonly #streams = new StandardStreams();
+	#machine: Machine | undefined;
+	/** Set by whoever stops the guest from outside. */
+	#stopStatus: number | undefined;
+
+	constructor(options: RunOptions) {
+		this.#options = options;
+		this.#streams.onInterrupt = () => {
+			this.#stop(STATUS_INTERRUPTED);
+		};
+		this.#streams.onOutputLost = () => this.#stop(STATUS_OUTPUT_LOST);
+	}
+
+	/** Before the guest runs there is nothing to tidy up, so a signal ends all at once. */
+	listenToSignals(): void {
+		for (const [name, number] of Object.entries(SIGNAL_NUMBERS)) {
+			process.on(name, () => this.#stop(128 + number));
+		}
+	}
+
+	async run(): Promise<number> {
+		const { statsPath } = this.#options;
+		if (statsPath !== undefined) writeStatistics(statsPath, "");
+		const machine = await this.#load();
+		this.#machine = machine;
+		// An exit handler, because that is what every way out has in common.
+		if (statsPath !== undefined) {
+			process.once("exit", () => writeCounters(statsPath, machine));
+		}
+		this.#streams.start();
+		try {
+			const reason = await machine.run();
+			return this.#stopStatus ?? statusOf(reason);
+		} finally {
+			this.#streams.stop();
+		}
+	}
+
+	async #load(): Promise<Machine> {
+		const options = this.#options;
+		const progress = this.#progress;
+		try {
+			const kernel = await readInputFile(
+				options.kernelPath,
+				"kernel",
+				progress,
+			);
+			const initrd =
+				options.initrdPath === undefined
+					? undefined
+					: await readInputFile(options.initrdPath, "initrd", progress);
+			return await makeMachine(
+				options,
+				kernel,
+				initrd,
+				this.#streams,
+				progress,
+			);
+		} finally {
+			progress.clear();
+		}
+	}
+
+	#stop(status: number): void {
+		this.#stopStatus ??= status;
+		if (this.#machine === undefined) {
+			this.#progress.clear();
+			process.exit(status);
+		}
+		this.#machine.stop();
+		setTimeout(() => process.exit(status), STOP_WITHIN_MS).unref();
+	}
+}
+
+function writeCounters(path: string, machine: Machine): void {
+	const statistics = processStatistics(machine.statistics());
+	writeStatistics(path, `${JSON.stringify(statistics, undefined, "\t")}\n`);
+}
+
+async function makeMachine(
+	options: RunOptions,
+	kernel: Uint8Array,
+	initrd: Uint8Array | undefined,
+	console: StandardStreams,
+	progress: Progress,
+): Promise<Machine> {
+	const { kernelPath, memoryBytes, clock, debugExitPort } = options;
+	const decompressors = announced(nodeDecompressors, progress);
+	try {
+		return await Machine.create({
+			memoryBytes,
+			kernel,
+			kernelName: kernelPath,
+			commandLine: commandLineFor(kernel, options.kernelArguments),
+			clock,
+			console,
+			breathe,
+			...(initrd !== undefined && { initrd }),
+			...(debugExitPort !== undefined && { debugExitPort }),
+			...(options.unpack && { unpack: decompressors }),
+		});
+	} catch (error) {
+		throw await namingKernel(error, kernelPath, kernel);
+	}
+}
+
+/** After the event loop's other work, without the millisecond a timer costs. */
+const breathe = (): Promise<void> =>
+	new Promise((resolve) => {
+		setImmediate(resolve);
+	});
+
+/** Decompressors block for up to a second, so the line must be there before. */
+function announced(
+	decompressors: Decompressors,
+	progress: Progress,
+): Decompressors {
+	return Object.fromEntries(
+		Object.entries(decompressors).map(([format, decompress]) => [
+			format,
+			async (bytes: Uint8Array, unpackedBytes?: number) => {
+				progress.announce(`unpacking the kernel (${format})`);
+				try {
+					return await decompress(bytes, unpackedBytes);
+				} finally {
+					progress.clear();
+				}
+			},
+		]),
+	);
+}
+
+/** Linux is silent unless told where to speak; other kernels get what was given, no more. */
+function commandLineFor(kernel: Uint8Array, args: readonly string[]): string {
+	const named = args.some((arg) => arg.startsWith("console="));
+	return (named || !isLinux(kernel) ? args : ["console=ttyS0", ...args]).join(
+		" ",
+	);
+}
+
+function isLinux(kernel: Uint8Array): boolean {
+	try {
+		const { kind } = identify(kernel);
+		return kind === "bzImage" || kind === "vmlinux";
+	} catch {
+		// Packed as a whole, or no kernel at all, which loading will say.
+		return true;
+	}
+}
+
+/** A complaint about the kernel file itself should name it; one about memory should not. */
+async function namingKernel(
+	error: unknown,
+	path: string,
+	kernel: Uint8Array,
+): Promise<unknown> {
+	if (!(error instanceof UsageError)) return error;
+	try {
+		await inspect(kernel, nodeDecompressors);
+		return error;
+	} catch {
+		const hint = error.hint === undefined ? {} : { hint: error.hint };
+		return new UsageError(`${path}: ${error.message}`, {
+			...hint,
+			cause: error,
+		});
+	}
+}
+
+function statusOf(reason: EndReason): number {
+	switch (reason.kind) {
+		case "debug-exit":
+			return reason.value & 0xff;
+		case "triple-fault": {
+			const { rip, mode, code, registers } = reason.report;
+			throw new GuestFailure(
+				[
+					`The guest crashed: triple fault at RIP 0x${rip.toString(16)} in ${mode}.`,
+					`code: ${formatCode(code)}`,
+					registers,
+				].join("\n"),
+			);
+		}
+		case "halted-forever":
+			process.stderr.write(
+				"lguest: The guest halted with interrupts off; nothing can wake it.\n",
+			);
+			return 0;
+		default:
+			return 0;
+	}
+}
+
+/** Also called before the guest starts: a wrong path should not cost a whole run. */
+function writeStatistics(path: string, text: string): void {
+	try {
+		writeFileSync(path, text);
+	} catch (error) {
+		const reason = error instanceof Error ? error.message : String(error);
+		throw new UsageError(`The statistics cannot be written: ${reason}.`, {
+			hint: "Give --stats a path that can be written to.",
+			cause: error,
+		});
+	}
+}
