@@ -49,6 +49,7 @@ import {
 	FAULT_VECTOR,
 	HALTED,
 	INTERRUPT_PENDING,
+	LEAVE,
 	MODE,
 	RIP,
 	SEGMENT_BASE,
@@ -111,7 +112,7 @@ export class Cpu implements SystemContext {
 	readonly #code: CodeCache;
 	readonly #engine: ColdEngine;
 	/** Instructions retired before the current budget was given. */
-	#retiredBefore = 0n;
+	#retiredBefore = 0;
 	#budgetGiven = 0;
 	#exitRequested = false;
 	#mode = -1;
@@ -160,10 +161,14 @@ export class Cpu implements SystemContext {
 		this.controlChanged();
 	}
 
-	/** Instructions retired since the start. */
-	retired(): bigint {
+	/** Instructions retired since the start; below 2^53, which is months. */
+	retiredCount(): number {
 		const left = this.state.get32(BUDGET);
-		return this.#retiredBefore + BigInt(this.#budgetGiven - left);
+		return this.#retiredBefore + this.#budgetGiven - left;
+	}
+
+	retired(): bigint {
+		return BigInt(this.retiredCount());
 	}
 
 	get statistics(): CpuStatistics {
@@ -185,6 +190,7 @@ export class Cpu implements SystemContext {
 	/** Lets `run` come back at the next opportunity (a device wants the run loop). */
 	requestExit(): void {
 		this.#exitRequested = true;
+		this.state.set32(LEAVE, 1);
 	}
 
 	/** After state was written from outside (loaders, debuggers): recompute what is derived from it. */
@@ -195,7 +201,7 @@ export class Cpu implements SystemContext {
 
 	/** Runs at most `budget` instructions. */
 	run(budget: number): ExitReason {
-		this.#retiredBefore = this.retired();
+		this.#retiredBefore = this.retiredCount();
 		this.#budgetGiven = budget;
 		this.state.set32(BUDGET, budget);
 		// A shadow was noted in terms of the last budget.
