@@ -10,10 +10,13 @@ import type { Kernel } from "./kernel.ts";
 import { LOAD_KERNELS } from "./load.ts";
 import { MULTIPLY_DIVIDE_KERNELS } from "./multiply-divide.ts";
 import { CLASS_KERNELS } from "./operand-class.ts";
+import { REMAINDER_KERNELS } from "./remainder.ts";
 import { ROUND_KERNELS } from "./round.ts";
 import { ROUND_MEMORY_KERNELS } from "./round-memory.ts";
+import { sseKernels } from "./sse-kernels.ts";
 import { STATUS_KERNELS } from "./status-word.ts";
 import { STORE_KERNELS } from "./store.ts";
+import { UNARY_KERNELS } from "./unary.ts";
 
 /** What the x87's semantics call. */
 export const x87Kernels: readonly Kernel[] = [
@@ -26,7 +29,9 @@ export const x87Kernels: readonly Kernel[] = [
 	...LOAD_KERNELS,
 	...STORE_KERNELS,
 	...COMPARE_KERNELS,
+	...UNARY_KERNELS,
+	...REMAINDER_KERNELS,
 ];
 
 /** Every kernel of the processor. */
-export const KERNELS: readonly Kernel[] = [...x87Kernels];
+export const KERNELS: readonly Kernel[] = [...x87Kernels, ...sseKernels];

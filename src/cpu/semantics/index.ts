@@ -18,10 +18,12 @@ import { IO } from "./io.ts";
 import { MULTIPLY_DIVIDE } from "./multiply-divide.ts";
 import { ROTATE } from "./rotate.ts";
 import { SHIFT } from "./shift.ts";
+import { sseSemantics } from "./sse.ts";
 import { STACK } from "./stack.ts";
 import { STRING } from "./string.ts";
 import { SYSTEM } from "./system.ts";
 import { SYSTEM_REGISTERS } from "./system-registers.ts";
+import { x87Semantics } from "./x87.ts";
 
 const TABLES: readonly SemanticsTable[] = [
 	INTEGER,
@@ -40,6 +42,8 @@ const TABLES: readonly SemanticsTable[] = [
 	IO,
 	SYSTEM_REGISTERS,
 	SYSTEM,
+	x87Semantics,
+	sseSemantics,
 ];
 
 const byMnemonic = merge(TABLES);
