@@ -147,7 +147,7 @@ export class Machine {
 	/** Where things stand; at any time. */
 	statistics(): MachineStatistics {
 		return {
-			instructionsRetired: Number(this.cpu.retired()),
+			instructionsRetired: this.cpu.retiredCount(),
 			wallSeconds: this.#stopwatch?.seconds() ?? this.#wallSeconds,
 			guestSeconds: this.#clock.nowNs() / 1e9,
 			exits: { ...this.#exits },
@@ -161,7 +161,7 @@ export class Machine {
 		return runLoop<Ending>({
 			cpu: {
 				run: (budget) => this.cpu.run(budget),
-				retiredCount: () => Number(this.cpu.retired()),
+				retiredCount: () => this.cpu.retiredCount(),
 				interruptible: () => this.#interruptible(),
 			},
 			clock: this.#clock,
@@ -178,7 +178,7 @@ export class Machine {
 	#makeClock(): MachineClock {
 		if (this.#options.clock !== "virtual") return new WallClock();
 		return new VirtualClock({
-			retired: () => Number(this.cpu.retired()),
+			retired: () => this.cpu.retiredCount(),
 			paced: () => this.#options.console.inputOpen,
 		});
 	}
