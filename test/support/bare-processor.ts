@@ -25,6 +25,7 @@ import {
 	STATUS_STOP_JUMP,
 } from "../../src/cpu/engine/status.ts";
 import { readEflags, writeEflags } from "../../src/cpu/flags.ts";
+import { KERNELS } from "../../src/cpu/float/index.ts";
 import {
 	ARENA_BASE,
 	RAM_BASE,
@@ -98,7 +99,7 @@ export class BareProcessor {
 			system: () => this.#breakpoint(),
 			resolve: () => this.#resolve(),
 		};
-		const source = { semanticsOf, kernels: [] };
+		const source = { semanticsOf, kernels: KERNELS };
 		this.#engine = new ColdEngine(memory, imports, source, []);
 	}
 

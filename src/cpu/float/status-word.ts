@@ -206,9 +206,53 @@ const push: Kernel = {
 	},
 };
 
+/** (physical register) → done: FLD of a register, empty or not. */
+const pushRegister: Kernel = {
+	name: "x87_push_register",
+	params: ["i32"],
+	result: "i32",
+	build(e, source) {
+		const t = new Terms(e);
+		const done = t.var32(1);
+		const m = t.var64(significandOf(t, source as I32));
+		const se = t.var32(exponentOf(t, source as I32));
+		t.if(t.and(isEmpty(t, source as I32), hasRoom(t)), () => {
+			done.set(raise(t, FPU_IE | FPU_SF));
+			m.set(t.i64(F80_INDEFINITE_SIGNIFICAND));
+			se.set(t.i32(F80_INDEFINITE_EXPONENT));
+		});
+		t.if(done.get(), () => done.set(t.kernel32("x87_push", m.get(), se.get())));
+		return done.get();
+	},
+};
+
+/** () → the full tag word: valid 0, zero 1, special 2, empty 3 for each register. */
+const tagWord: Kernel = {
+	name: "x87_tag_word",
+	params: [],
+	result: "i32",
+	build(e) {
+		const t = new Terms(e);
+		let word = t.i32(0);
+		for (let i = 0; i < 8; i++) {
+			const register = t.i32(i);
+			const m = significandOf(t, register);
+			const exponent = t.and(exponentOf(t, register), 0x7fff);
+			const zero = t.eqz(t.or(m, t.wide(exponent)));
+			const normal = t.and(t.ltU(t.sub(exponent, 1), 0x7ffe), t.ltS(m, 0));
+			const content = t.select(normal, 0, t.select(zero, 1, t.i32(2)));
+			const tag = t.select(isEmpty(t, register), 3, content);
+			word = t.let(t.or(word, t.shl(tag, 2 * i)));
+		}
+		return word;
+	},
+};
+
 export const STATUS_KERNELS: readonly Kernel[] = [
 	raiseKernel,
 	invalid,
 	underflow,
 	push,
+	pushRegister,
+	tagWord,
 ];

@@ -13,8 +13,10 @@ import { CONTROL_FLOW } from "./control-flow.ts";
 import type { Semantics, SemanticsTable } from "./emitter.ts";
 import { EXCHANGE } from "./exchange.ts";
 import { FLAG_CONTROL } from "./flag-control.ts";
+import { fxsaveSemantics } from "./fxsave.ts";
 import { INTEGER } from "./integer.ts";
 import { IO } from "./io.ts";
+import { mmxSemantics } from "./mmx.ts";
 import { MULTIPLY_DIVIDE } from "./multiply-divide.ts";
 import { ROTATE } from "./rotate.ts";
 import { SHIFT } from "./shift.ts";
@@ -43,6 +45,8 @@ const TABLES: readonly SemanticsTable[] = [
 	SYSTEM_REGISTERS,
 	SYSTEM,
 	x87Semantics,
+	mmxSemantics,
+	fxsaveSemantics,
 	sseSemantics,
 ];
 

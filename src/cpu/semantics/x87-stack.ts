@@ -1,0 +1,171 @@
+/**
+ * What nearly every x87 instruction does around its own work: may it run at
+ * all, which register is ST(i), pop, and what is remembered for a handler of
+ * numeric exceptions.
+ *
+ * Relies on the emitter and on kernels by name (`float/`); all `x87-*.ts` rely
+ * on it.
+ *
+ * @journey E:640 The stack that is a ring
+ * Eight registers, a number TOP, and a bit for each register that says
+ * "something is in it". ST(i) is the register i above TOP, modulo 8; a push
+ * into a register in use, or the use of an empty one, is a *stack fault*: an
+ * invalid operation with one more flag.
+ */
+
+import {
+	CR0,
+	FLOAT_SCRATCH,
+	FPR,
+	FPR_EXPONENT,
+	FPU_DATA,
+	FPU_DATA_SELECTOR,
+	FPU_IP,
+	FPU_IP_SELECTOR,
+	FPU_OPCODE,
+	FPU_STATUS,
+	FPU_TAG,
+	FPU_TOP,
+} from "../state.ts";
+import { FPU_C1, FPU_ES } from "../x87-bits.ts";
+import type { Emitter, I32, I64, Integer, Operand } from "./emitter.ts";
+import { readSelector, setState64, state32 } from "./integer-values.ts";
+
+const VECTOR_NM = 7;
+const VECTOR_MF = 16;
+const CS = 1;
+/** CR0.EM and CR0.TS. */
+const CR0_NO_X87 = 0b1100;
+const CR0_NE = 1 << 5;
+
+/** The coprocessor is there and this task's: else #NM. */
+export function requireX87(e: Emitter): void {
+	const trapped = e.and(state32(e, CR0), e.i32(CR0_NO_X87));
+	e.faultIf(trapped, VECTOR_NM);
+}
+
+/**
+ * #MF for an exception that an earlier instruction left pending.
+ *
+ * Deviation: with CR0.NE clear a PC of old raised IRQ 13 instead, and the
+ * instruction waited; here it goes on as if IGNNE# were asserted. Linux sets
+ * NE on every processor since the 486.
+ */
+export function raisePending(e: Emitter): void {
+	e.if(e.and(state32(e, FPU_STATUS), e.i32(FPU_ES)), () =>
+		e.faultIf(e.and(state32(e, CR0), e.i32(CR0_NE)), VECTOR_MF),
+	);
+}
+
+/** The start of all instructions but the no-wait ones. */
+export function begin(e: Emitter): void {
+	requireX87(e);
+	raisePending(e);
+}
+
+/** Notes instruction and operand for the saved environment; behind the last access to memory that can fault. */
+export function remember(e: Emitter, memory?: Operand): void {
+	setState64(e, FPU_IP, e.currentRip());
+	e.writeState(FPU_IP_SELECTOR, readSelector(e, e.i32(CS)), 0, 0, 4);
+	e.writeState(FPU_OPCODE, e.x87Opcode(), 0, 0, 4);
+	if (memory === undefined) return;
+	setState64(e, FPU_DATA, memory.address());
+	e.writeState(FPU_DATA_SELECTOR, e.dataSelector(), 0, 0, 4);
+}
+
+/** Physical number of ST(i). */
+export function stack(e: Emitter, i: I32 | number): I32 {
+	const top = state32(e, FPU_TOP);
+	if (i === 0) return top;
+	const offset = typeof i === "number" ? e.i32(i) : i;
+	return e.let(e.and(e.add(top, offset), e.i32(7)));
+}
+
+export function isEmpty(e: Emitter, index: I32): I32 {
+	const tag = e.shrU(state32(e, FPU_TAG), index);
+	return e.eqz(e.and(tag, e.i32(1)));
+}
+
+export function markEmpty(e: Emitter, index: I32): void {
+	const bit = e.shl(e.i32(1), index);
+	const tag = e.and(state32(e, FPU_TAG), e.not(bit));
+	e.writeState(FPU_TAG, tag, 0, 0, 4);
+}
+
+export function markValid(e: Emitter, index: I32): void {
+	const bit = e.shl(e.i32(1), index);
+	e.writeState(FPU_TAG, e.or(state32(e, FPU_TAG), bit), 0, 0, 4);
+}
+
+/** Adds to TOP, modulo 8. */
+export function moveTop(e: Emitter, by: number): void {
+	const moved = e.and(e.add(state32(e, FPU_TOP), e.i32(by)), e.i32(7));
+	e.writeState(FPU_TOP, moved, 0, 0, 4);
+}
+
+export function pop(e: Emitter): void {
+	markEmpty(e, stack(e, 0));
+	moveTop(e, 1);
+}
+
+export function clearC1(e: Emitter): void {
+	const status = e.and(state32(e, FPU_STATUS), e.i32(~FPU_C1));
+	e.writeState(FPU_STATUS, status, 0, 0, 4);
+}
+
+export function significand(e: Emitter, index: I32): I64 {
+	return e.readStateAt(FPR, index, 0, 8) as I64;
+}
+
+export function signExponent(e: Emitter, index: I32): I32 {
+	return e.readStateAt(FPR, index, FPR_EXPONENT, 4) as I32;
+}
+
+export function setRegister(e: Emitter, index: I32, m: I64, se: I32): void {
+	e.writeStateAt(FPR, index, 0, 8, m);
+	e.writeStateAt(FPR, index, FPR_EXPONENT, 4, se);
+}
+
+/** Second result of the kernel just called: sign and exponent beside a significand. */
+export function exponentResult(e: Emitter): I32 {
+	return e.readState(FLOAT_SCRATCH, 0, 0, 4) as I32;
+}
+
+/** Second result of a conversion to memory: whether to store and pop. */
+export function doneResult(e: Emitter): I32 {
+	return e.readState(FLOAT_SCRATCH, 2, 0, 4) as I32;
+}
+
+/** A call of a kernel that returns "done". */
+export function attempt(
+	e: Emitter,
+	kernel: string,
+	...args: readonly (I32 | I64)[]
+): I32 {
+	return e.kernel(kernel, "i32", ...args);
+}
+
+/** A value as kernels take it. */
+export interface Real {
+	readonly m: I64;
+	readonly se: I32;
+}
+
+/** A number from memory, in 80 bits: floating point of 32, 64 or 80 bits. */
+export function readReal(e: Emitter, operand: Operand): Real {
+	if (operand.width === 80) {
+		const m = operand.at(0, 64).read() as I64;
+		return { m, se: operand.at(8, 16).read() as I32 };
+	}
+	const bits: Integer = operand.read();
+	const m = e.kernel(`f80_from_f${operand.width}`, "i64", bits);
+	return { m, se: exponentResult(e) };
+}
+
+/** An integer from memory, in 80 bits. */
+export function readInteger(e: Emitter, operand: Operand): Real {
+	const value = operand.readSigned();
+	const wide = operand.width === 64 ? value : e.extendS(e.wrap(value));
+	const m = e.kernel("f80_from_integer", "i64", wide);
+	return { m, se: exponentResult(e) };
+}
