@@ -123,7 +123,8 @@ export class Machine {
 				}
 				if (ending === "halted-forever") return { kind: ending };
 				if (ending.kind !== "reset") return ending;
-				await this.#reset();
+				// Unless someone stopped us while the last output was handed over.
+				if (this.#ending?.kind === "reset") await this.#reset();
 			}
 		} finally {
 			this.#wallSeconds = this.#stopwatch.seconds();

@@ -1,0 +1,110 @@
+import { describe, expect, it } from "vitest";
+import {
+	type Command,
+	parseCommandLine,
+	type RunOptions,
+} from "./arguments.ts";
+
+function run(...args: string[]): RunOptions {
+	const command: Command = parseCommandLine(["run", ...args]);
+	if (command.kind !== "run") throw new Error(`it is ${command.kind}`);
+	return command.options;
+}
+
+function refusal(...args: string[]): string {
+	try {
+		parseCommandLine(args);
+	} catch (error) {
+		return (error as Error).message;
+	}
+	return "accepted";
+}
+
+describe("The command line", () => {
+	it("needs nothing but a kernel", () => {
+		expect(run("vmlinuz")).toEqual({
+			kernelPath: "vmlinuz",
+			initrdPath: undefined,
+			memoryBytes: 256 << 20,
+			clock: "wall",
+			engine: "cold",
+			statsPath: undefined,
+			debugExitPort: undefined,
+			unpack: true,
+			kernelArguments: [],
+		});
+	});
+
+	it("takes options before and after the kernel", () => {
+		const options = run("--clock", "virtual", "vmlinuz", "--stats=out.json");
+		expect(options.clock).toBe("virtual");
+		expect(options.statsPath).toBe("out.json");
+	});
+
+	it("leaves everything behind -- to the kernel, options too", () => {
+		const options = run("vmlinuz", "--", "--memory", "quiet", "--", "init=/x");
+		expect(options.kernelArguments).toEqual([
+			...["--memory", "quiet", "--", "init=/x"],
+		]);
+		expect(options.memoryBytes).toBe(256 << 20);
+	});
+
+	it.each([
+		["64M", 64 << 20],
+		["64", 64 << 20],
+		["1G", 1 << 30],
+		["1.5g", 1.5 * 2 ** 30],
+		["65536K", 64 << 20],
+		["128MiB", 128 << 20],
+	])("understands --memory %s", (text, bytes) => {
+		expect(run("--memory", text, "k").memoryBytes).toBe(bytes);
+	});
+
+	it.each(["0", "-5M", "lots", "1e9G", "", "M", "5T", "0.3K"])(
+		"refuses --memory=%s",
+		(text) => {
+			expect(refusal("run", `--memory=${text}`, "k")).toContain("memory");
+		},
+	);
+
+	it.each([
+		["0xf4", 0xf4],
+		["244", 244],
+		["0xFFFF", 0xffff],
+	])("understands --debug-exit %s", (text, port) => {
+		expect(run("--debug-exit", text, "k").debugExitPort).toBe(port);
+	});
+
+	it.each(["0x10000", "port", "", "1.5"])("refuses --debug-exit=%s", (text) => {
+		expect(refusal("run", `--debug-exit=${text}`, "k")).toContain("port");
+	});
+
+	it("names what it does not understand", () => {
+		expect(refusal("run", "--wibble", "k")).toContain("--wibble");
+		expect(refusal("run", "--engine", "steam", "k")).toContain("steam");
+		expect(refusal("run", "--clock", "sun", "k")).toContain("sun");
+		expect(refusal("run", "--unpack", "maybe", "k")).toContain("maybe");
+		expect(refusal("run", "a", "b")).toContain('"b"');
+		expect(refusal("run")).toContain("kernel");
+		expect(refusal("fly")).toContain("fly");
+		expect(refusal()).toContain("command");
+	});
+
+	it("says all of it in one sentence on one line", () => {
+		for (const args of [["--wibble"], ["run", "--memory", "-5M"]]) {
+			expect(refusal(...args)).toMatch(/^[^\n]+\.$/);
+		}
+	});
+
+	it.each([["--help"], ["-h"], ["help"], ["run", "--help"]])(
+		"explains itself when asked by %s %s",
+		(...args) => {
+			expect(parseCommandLine(args.filter(Boolean)).kind).toBe("help");
+		},
+	);
+
+	it("tells its version, but not for the kernel's --version", () => {
+		expect(parseCommandLine(["--version"]).kind).toBe("version");
+		expect(parseCommandLine(["run", "k", "--", "--version"]).kind).toBe("run");
+	});
+});
