@@ -27,7 +27,7 @@ import {
 	readEflags,
 	writeEflags,
 } from "../flags.ts";
-import { CPL, EFLAGS, GPR, INTERRUPT_PENDING } from "../state.ts";
+import { CPL, DR, EFLAGS, GPR, INTERRUPT_PENDING } from "../state.ts";
 import type { StateView } from "../state-view.ts";
 import type { SystemContext } from "./context.ts";
 import { CS, DS, ES, FS, GS, SS } from "./descriptors.ts";
@@ -37,6 +37,7 @@ import {
 	KIND_SOFTWARE,
 	NO_ERROR_CODE,
 } from "./interrupts.ts";
+import { DR7_ENABLES } from "./mode-control.ts";
 import { ReturnTarget, transferByParagraph } from "./return-frames.ts";
 import { stackMask } from "./segment-access.ts";
 import {
@@ -132,8 +133,14 @@ function returnMask(state: StateView, bytes: number): number {
 	return mask;
 }
 
+/**
+ * RF lives for one instruction and matters to breakpoints only, so it is not
+ * set, and need not be cleared again, while none is armed.
+ */
 function setFlags(state: StateView, image: number, mask: number): void {
-	writeEflags(state, (readEflags(state) & ~mask) | (image & mask));
+	const armed = (state.get32(DR, 7) & DR7_ENABLES) !== 0;
+	const taken = armed ? image : image & ~EFLAGS_RF;
+	writeEflags(state, (readEflags(state) & ~mask) | (taken & mask));
 }
 
 /** Writes the flags and says whether the run loop has to look at them. */
@@ -143,7 +150,7 @@ function finish(state: StateView, image: number, mask: number): Status {
 	const after = state.get32(EFLAGS);
 	const opened =
 		(after & EFLAGS_IF) !== 0 && state.get32(INTERRUPT_PENDING) !== 0;
-	const watched = (after & (EFLAGS_TF | EFLAGS_RF)) !== 0;
+	const watched = (after & EFLAGS_TF) !== 0;
 	const changed = ((before ^ after) & (EFLAGS_TF | EFLAGS_AC)) !== 0;
 	return opened || watched || changed
 		? STATUS_STOP_JUMP

@@ -131,9 +131,9 @@ function switchTask(
 		raise(VECTOR_TS, selectorError(selector, ext));
 	}
 	const task = readTaskState(cpu, low, high);
+	linkTask(cpu, task, cause, address, high);
 	leaveTask(cpu, cause, returnOffset);
 	try {
-		linkTask(cpu, task, cause, address, high);
 		installTask(cpu, task, selector, low, high, cause);
 		loadTaskLdt(cpu, task.ldt, ext);
 		loadTaskSegments(cpu, task, ext);
