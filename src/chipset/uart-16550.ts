@@ -71,9 +71,10 @@ export class Uart16550 {
 	/**
 	 * Now is a good time to offer bytes: the guest began to listen, or it emptied
 	 * the FIFO (not before, so that the answer can be a full load) after `receive`
-	 * had to refuse something.
+	 * had to refuse something. `settled`: it did so by reading. Otherwise it is
+	 * setting the port up, and its next write may clear what it would be given.
 	 */
-	onReceiveSpace: () => void = () => {};
+	onReceiveSpace: (settled: boolean) => void = () => {};
 
 	ier = 0;
 	fcr = 0;
@@ -278,14 +279,14 @@ export class Uart16550 {
 		this.#showTopErrors();
 		this.#restartTimeout();
 		this.#updateIrq();
-		this.#offerSpace();
+		this.#offerSpace(true);
 		return character & 0xff;
 	}
 
-	#offerSpace(): void {
+	#offerSpace(settled: boolean): void {
 		if (!this.refused || this.received.length > 0 || this.#loopback) return;
 		this.refused = false;
-		this.onReceiveSpace();
+		this.onReceiveSpace(settled);
 	}
 
 	/** Data sheet, "Interrupt Identification Register": one cause, most urgent first. */
@@ -321,7 +322,7 @@ export class Uart16550 {
 		this.#updateIrq();
 		if (enabled & IER_RDI) {
 			this.refused = true;
-			this.#offerSpace();
+			this.#offerSpace(false);
 		}
 	}
 
@@ -333,14 +334,14 @@ export class Uart16550 {
 		if (clear) this.received.length = 0;
 		this.#restartTimeout();
 		this.#updateIrq();
-		if (clear) this.#offerSpace();
+		if (clear) this.#offerSpace(false);
 	}
 
 	#writeModemControl(value: number): void {
 		this.mcr = value & MCR_WRITABLE;
 		this.#updateModemStatus();
 		this.#updateIrq();
-		this.#offerSpace();
+		this.#offerSpace(false);
 	}
 
 	#readLineStatus(): number {

@@ -167,6 +167,7 @@ export class Machine {
 			},
 			clock: this.#clock,
 			alarm: this.#alarm,
+			feed: () => this.#console.feed(),
 			flush: () => this.#console.flush(),
 			breathe: this.#options.breathe ?? sleepShortly,
 			ending: () => this.#ending,
@@ -240,7 +241,7 @@ export class Machine {
 	}
 
 	#onInput(): void {
-		this.#console.feed();
+		this.#console.expectInput();
 		this.#alarm.wake();
 	}
 

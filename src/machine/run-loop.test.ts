@@ -45,6 +45,7 @@ function setUp(cpu: ScriptedCpu) {
 		cpu,
 		clock,
 		alarm,
+		feed: () => log.push("feed"),
 		flush: async () => {
 			log.push("flush");
 		},
@@ -65,7 +66,7 @@ describe("The run loop", () => {
 		});
 		const { parts, state, log } = setUp(cpu);
 		expect(await runLoop(parts)).toBe("poweroff");
-		expect(log).toEqual(["budget", "flush"]);
+		expect(log).toEqual(["feed", "budget", "feed", "flush"]);
 	});
 
 	it("does not run a guest whose end was asked for before it began", async () => {
@@ -114,6 +115,18 @@ describe("The run loop", () => {
 		}, 10);
 		expect(await runLoop(parts)).toBe("key");
 		expect(cpu.budgets.length).toBe(1);
+	});
+
+	it("offers no keys while interrupts are off: the guest may be opening the port", async () => {
+		const cpu = new ScriptedCpu((budget, slice) => {
+			cpu.interrupts = slice > 0;
+			if (slice === 2) state.ending = "done";
+			return budget;
+		});
+		cpu.interrupts = false;
+		const { parts, state, log } = setUp(cpu);
+		await runLoop(parts);
+		expect(log.slice(0, 4)).toEqual(["budget", "budget", "feed", "budget"]);
 	});
 
 	it("gives up on a guest that halted with interrupts off", async () => {

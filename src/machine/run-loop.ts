@@ -17,7 +17,7 @@ export interface RunnableCpu {
 	run(budget: number): ExitReason;
 	/** Instructions since the start, below 2^53. */
 	retiredCount(): number;
-	/** Whether a halted CPU would take an interrupt at all. */
+	/** Whether the guest has interrupts on: otherwise HLT would be for ever. */
 	interruptible(): boolean;
 }
 
@@ -26,6 +26,8 @@ export interface RunLoopParts<Ending> {
 	readonly cpu: RunnableCpu;
 	readonly clock: MachineClock;
 	readonly alarm: Alarm;
+	/** Offers the guest what was typed; called only while it takes interrupts. */
+	readonly feed: () => void;
 	/** Hands the guest's output over; resolves when there is room for more. */
 	readonly flush: () => Promise<void>;
 	/** Gives the embedder its turn: keys, signals, timers of its own. */
@@ -47,6 +49,8 @@ export async function runLoop<Ending>(
 	for (;;) {
 		// Chips whose time has come act; some raise their interrupt line.
 		clock.runDue();
+		// So do keys, if the guest has interrupts on and is not setting up the port.
+		if (cpu.interruptible()) parts.feed();
 		// Did somebody pull the plug? The guest, by a port, or the embedder.
 		const ending = parts.ending();
 		if (ending !== undefined) return finish(parts, ending);

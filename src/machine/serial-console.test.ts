@@ -8,6 +8,7 @@ const IER = 1;
 const FCR = 2;
 const LISTEN = 0x01;
 const FIFO_ON = 0x01;
+const FIFO_CLEAR = 0x02;
 
 class FakeTerminal implements ConsoleBackend {
 	onInput = () => {};
@@ -77,11 +78,24 @@ describe("The serial console", () => {
 	it("leaves typed bytes with the embedder until the guest listens", () => {
 		const { terminal, uart, console } = setUp();
 		terminal.typed = [1, 2, 3];
+		console.expectInput();
 		console.feed();
 		expect(terminal.typed).toEqual([1, 2, 3]);
 		uart.write(IER, LISTEN);
+		console.feed();
 		expect(terminal.typed).toEqual([]);
 		expect(uart.read(RECEIVE)).toBe(1);
+	});
+
+	it("loses nothing to a driver that clears the FIFO after it began to listen", () => {
+		const { terminal, uart, console } = setUp();
+		terminal.typed = [1, 2, 3];
+		console.expectInput();
+		uart.write(IER, LISTEN);
+		uart.write(FCR, FIFO_ON);
+		uart.write(FCR, FIFO_ON | FIFO_CLEAR);
+		console.feed();
+		expect([1, 2, 3].map(() => uart.read(RECEIVE))).toEqual([1, 2, 3]);
 	});
 
 	it("passes any amount on, in order, as fast as the guest reads", () => {
@@ -90,6 +104,7 @@ describe("The serial console", () => {
 		terminal.typed = [...all];
 		uart.write(FCR, FIFO_ON);
 		uart.write(IER, LISTEN);
+		console.expectInput();
 		console.feed();
 		expect(terminal.typed.length).toBeGreaterThan(900);
 		expect(all.map(() => uart.read(RECEIVE))).toEqual(all);
@@ -99,6 +114,7 @@ describe("The serial console", () => {
 		const { terminal, uart, console } = setUp();
 		uart.write(IER, LISTEN);
 		terminal.typed = [42];
+		console.expectInput();
 		console.feed();
 		expect(uart.read(RECEIVE)).toBe(42);
 	});

@@ -41,6 +41,8 @@ export class SerialConsole {
 	#unfinished: Promise<void> | undefined;
 	/** What the backend gave and the UART had no room for. */
 	#refused = new Uint8Array(0);
+	/** Something was typed, or the guest wants something: worth a look. */
+	#feedDue = false;
 
 	constructor(backend: ConsoleBackend) {
 		this.#backend = backend;
@@ -49,15 +51,29 @@ export class SerialConsole {
 	/** Connects a (new) serial port. */
 	plugInto(uart: Uart16550): void {
 		this.#uart = uart;
+		this.#feedDue = true;
 		uart.onTransmit = (byte) => this.#transmit(byte);
-		uart.onReceiveSpace = () => this.feed();
+		uart.onReceiveSpace = (settled) => {
+			this.#feedDue = true;
+			if (settled) this.feed();
+		};
+	}
+
+	/** Something was typed. */
+	expectInput(): void {
+		this.#feedDue = true;
 	}
 
 	/**
-	 * Offers the guest what was typed. Only once it listens: a driver clears the
-	 * FIFO when it opens the port, and a scripted session's first line with it.
+	 * Offers the guest what was typed. A driver that opens the port clears the
+	 * FIFO, more than once, and a scripted session's first line with it. Hence
+	 * two conditions: the guest listens, which is looked at here, and it is not in
+	 * the middle of setting up, which it does with interrupts off; that is the
+	 * caller's to know.
 	 */
 	feed(): void {
+		if (!this.#feedDue) return;
+		this.#feedDue = false;
 		const uart = this.#uart;
 		while (uart?.listening) {
 			const bytes =
