@@ -29,6 +29,7 @@ import {
 	exponentOf,
 	isEmpty,
 	raise,
+	report,
 	significandOf,
 	stackRegister,
 } from "./status-word.ts";
@@ -94,7 +95,10 @@ function specialKernel(name: string, operation: Operation): Kernel {
 						if (flags !== 0) go.set(raise(t, flags));
 						else go.set(admitDenormals(t, a, b));
 						outcome.set(go.get());
-						t.if(go.get(), write);
+						t.if(go.get(), () => {
+							report(t, t.i32(0));
+							write();
+						});
 					},
 				);
 			});

@@ -130,16 +130,16 @@ const load: Kernel = {
 		const signals = t.let(isSignalling(t, { m, se }));
 		const denormal = t.and(se, WAS_DENORMAL);
 		const done = t.var32(1);
-		t.if(t.or(signals, denormal), () => {
-			const room = hasRoom(t);
-			t.if(room, () =>
-				done.set(raise(t, t.select(signals, FPU_IE, t.i32(FPU_DE)))),
-			);
-		});
+		const room = hasRoom(t);
+		t.if(t.and(signals, room), () => done.set(raise(t, FPU_IE)));
 		t.if(done.get(), () => {
 			const value = t.select(signals, quiet(t, m), m);
 			done.set(t.kernel32("x87_push", value, plain));
 		});
+		// AMD pushes a denormal even where DE is not masked; Intel would not.
+		t.if(t.and(room, t.nonzero(denormal)), () =>
+			t.run("x87_add_flags", t.i32(FPU_DE)),
+		);
 		return done.get();
 	},
 };

@@ -21,7 +21,7 @@ import {
 	signOf,
 } from "./operand-class.ts";
 import { report, writeRegister } from "./status-word.ts";
-import type { Terms } from "./terms.ts";
+import { Terms } from "./terms.ts";
 import { admitting, binaryStackKernel, refuse } from "./unary.ts";
 import { divideWide } from "./wide.ts";
 
@@ -202,7 +202,19 @@ function toNearest(
 	});
 }
 
+/** C2 means "go on", which no case that never got to dividing does. */
+function clearingC2(kernel: Kernel): Kernel {
+	return {
+		...kernel,
+		build(e, ...args) {
+			const t = new Terms(e);
+			t.setState32(FPU_STATUS, t.and(t.state32(FPU_STATUS), ~FPU_C2));
+			return kernel.build(e, ...args);
+		},
+	};
+}
+
 export const REMAINDER_KERNELS: readonly Kernel[] = [
-	remainderKernel("x87_remainder", false),
-	remainderKernel("x87_remainder_nearest", true),
+	clearingC2(remainderKernel("x87_remainder", false)),
+	clearingC2(remainderKernel("x87_remainder_nearest", true)),
 ];

@@ -194,8 +194,12 @@ const roundSlow: Kernel = {
 					() => finish(m, biased, flags),
 					() =>
 						t.if(t.and(t.state32(FPU_CONTROL), FPU_UE), denormalised, () => {
-							const raised = t.add(biased, F80_BIAS_ADJUSTMENT);
-							finish(m, raised, t.or(flags, FPU_UE));
+							const raised = t.let(t.add(biased, F80_BIAS_ADJUSTMENT));
+							t.if(
+								t.geS(raised, 1),
+								() => finish(m, raised, t.or(flags, FPU_UE)),
+								() => finish(t.i64(0), t.i32(0), t.i32(FPU_UE | FPU_PE)),
+							);
 						}),
 				),
 		);
@@ -212,7 +216,11 @@ interface Overflowing {
 	readonly finish: (significand: I64, biased: I32, flags: I32) => void;
 }
 
-/** Masked: infinity or the largest number, by rounding mode. Not masked: the exponent comes back into range by a fixed step. */
+/**
+ * Masked: infinity or the largest number, by rounding mode. Not masked: the
+ * exponent comes back into range by a fixed step; where even that is not
+ * enough, as FSCALE can do, infinity (and for underflow 0), as AMD's do.
+ */
 function overflow(t: Terms, o: Overflowing): void {
 	t.if(
 		t.and(t.state32(FPU_CONTROL), FPU_OE),
@@ -228,8 +236,14 @@ function overflow(t: Terms, o: Overflowing): void {
 			);
 		},
 		() => {
-			const lowered = t.sub(o.biased, F80_BIAS_ADJUSTMENT);
-			o.finish(o.m, lowered, t.or(o.flags, FPU_OE));
+			const lowered = t.let(t.sub(o.biased, F80_BIAS_ADJUSTMENT));
+			const most = t.i32(F80_EXPONENT_MAX);
+			const flags = t.i32(FPU_OE | FPU_PE | FPU_C1);
+			t.if(
+				t.ltS(lowered, F80_EXPONENT_MAX),
+				() => o.finish(o.m, lowered, t.or(o.flags, FPU_OE)),
+				() => o.finish(t.i64(TOP_BIT), most, flags),
+			);
 		},
 	);
 }

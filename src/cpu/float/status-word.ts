@@ -145,6 +145,16 @@ const raiseKernel: Kernel = {
 	},
 };
 
+/** (flags): sets them beside what was reported already. */
+const addFlags: Kernel = {
+	name: "x87_add_flags",
+	params: ["i32"],
+	build(e, flags) {
+		const t = new Terms(e);
+		writeStatus(t, t.or(t.state32(FPU_STATUS), flags as I32));
+	},
+};
+
 /** (destination) → done: an invalid operation; masked, it gives the indefinite. */
 const invalid: Kernel = {
 	name: "f80_invalid",
@@ -216,12 +226,15 @@ const pushRegister: Kernel = {
 		const done = t.var32(1);
 		const m = t.var64(significandOf(t, source as I32));
 		const se = t.var32(exponentOf(t, source as I32));
-		t.if(t.and(isEmpty(t, source as I32), hasRoom(t)), () => {
+		const empty = t.let(isEmpty(t, source as I32));
+		t.if(empty, () => {
 			done.set(raise(t, FPU_IE | FPU_SF));
 			m.set(t.i64(F80_INDEFINITE_SIGNIFICAND));
 			se.set(t.i32(F80_INDEFINITE_EXPONENT));
 		});
 		t.if(done.get(), () => done.set(t.kernel32("x87_push", m.get(), se.get())));
+		// The underflow counts, even if the push overflowed as well.
+		t.if(empty, () => report(t, t.i32(0)));
 		return done.get();
 	},
 };
@@ -250,6 +263,7 @@ const tagWord: Kernel = {
 
 export const STATUS_KERNELS: readonly Kernel[] = [
 	raiseKernel,
+	addFlags,
 	invalid,
 	underflow,
 	push,

@@ -144,9 +144,10 @@ function memoryMode(t: Terms): I32 {
 /** An unmasked overflow or underflow keeps a store from happening. */
 function reportStore(t: Terms, flags: I32, done: Variable<"i32">): void {
 	const f = t.let(flags);
-	const fatal = t.and(unmasked(t, f), FPU_OE | FPU_UE | FPU_IE);
+	const fatal = t.let(t.and(unmasked(t, f), FPU_OE | FPU_UE));
 	done.set(t.eqz(fatal));
-	report(t, f);
+	// What is not stored is not rounded either.
+	report(t, t.select(fatal, fatal, f));
 }
 
 /**

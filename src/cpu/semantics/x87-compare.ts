@@ -6,7 +6,7 @@
  */
 
 import { FPU_STATUS } from "../state.ts";
-import { FPU_C0, FPU_C2, FPU_C3 } from "../x87-bits.ts";
+import { FPU_C0, FPU_C1, FPU_C2, FPU_C3 } from "../x87-bits.ts";
 import type {
 	Emitter,
 	Form,
@@ -18,7 +18,6 @@ import { bit, first, isNotZero, pair, state32 } from "./integer-values.ts";
 import {
 	attempt,
 	begin,
-	clearC1,
 	isEmpty,
 	pop,
 	type Real,
@@ -90,6 +89,13 @@ const test: Semantics = (e) => {
 	conclude(e, attempt(e, "x87_compare_value", e.i64(0), e.i32(0)), 0);
 };
 
+/** AMD's FCOMI leaves C1 alone, as the condition bits; only stack faults clear it. */
+function restoreC1(e: Emitter, before: I32, fault: I32): void {
+	const kept = e.and(before, e.i32(FPU_C1));
+	const c1 = e.select(fault, e.i32(0), kept);
+	e.writeState(FPU_STATUS, e.or(state32(e, FPU_STATUS), c1), 0, 0, 4);
+}
+
 /** FCOMI, FUCOMI: the same conditions where JB, JZ and JP look for them. */
 const compareFlags =
 	(pops: number, quiet: boolean): Semantics =>
@@ -97,7 +103,14 @@ const compareFlags =
 		begin(e);
 		remember(e);
 		const [, other] = pair(form);
+		const before = state32(e, FPU_STATUS);
+		const empty = e.or(
+			isEmpty(e, stack(e, 0)),
+			isEmpty(e, stack(e, other.index())),
+		);
+		const fault = e.let(empty);
 		const result = compareRegister(e, other.index(), quiet);
+		restoreC1(e, before, fault);
 		const has = (mask: number) => isNotZero(e, e.and(result, e.i32(mask)));
 		e.setFlags({
 			CF: has(FPU_C0),
@@ -123,12 +136,10 @@ const conditionalMove =
 		e.if(
 			e.or(isEmpty(e, to), isEmpty(e, from)),
 			() => attempt(e, "x87_stack_underflow", to),
-			() => {
+			() =>
 				e.if(holds, () =>
 					setRegister(e, to, significand(e, from), signExponent(e, from)),
-				);
-				clearC1(e);
-			},
+				),
 		);
 	};
 

@@ -157,14 +157,16 @@ function storeRegister(e: Emitter, target: Operand, pops: boolean): void {
 	if (pops) e.if(done.get(), () => pop(e));
 }
 
-/** The undocumented FSTP of D9 /3: copies and pops, empty or not, and never faults. */
+/** The undocumented FSTP of D9 /3: an empty register is no error, it is only not copied. */
 const storeUnchecked: Semantics = (e, form) => {
 	begin(e);
 	remember(e);
 	const from = stack(e, 0);
 	const to = stack(e, first(form).index());
-	setRegister(e, to, significand(e, from), signExponent(e, from));
-	markValid(e, to);
+	e.if(e.eqz(isEmpty(e, from)), () => {
+		setRegister(e, to, significand(e, from), signExponent(e, from));
+		markValid(e, to);
+	});
 	clearC1(e);
 	pop(e);
 };
@@ -249,6 +251,7 @@ const free =
 		begin(e);
 		remember(e);
 		markEmpty(e, stack(e, first(form).index()));
+		clearC1(e);
 		if (pops) pop(e);
 	};
 
