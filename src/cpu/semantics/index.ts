@@ -45,17 +45,26 @@ const TABLES: readonly SemanticsTable[] = [
 	SYSTEM_REGISTERS,
 	SYSTEM,
 	x87Semantics,
-	mmxSemantics,
 	fxsaveSemantics,
 	sseSemantics,
 ];
 
 const byMnemonic = merge(TABLES);
+for (const [mnemonic, mmx] of Object.entries(mmxSemantics)) {
+	const sse = byMnemonic.get(mnemonic);
+	byMnemonic.set(mnemonic, sse ? byRegisters(mmx, sse) : mmx);
+}
+
+/** MMX and SSE share mnemonics; a row has registers of one kind. */
+function byRegisters(mmx: Semantics, sse: Semantics): Semantics {
+	return (e, form) => {
+		const usesMmx = form.row.operands.some((spec) => /^[PQN]/.test(spec));
+		(usesMmx ? mmx : sse)(e, form);
+	};
+}
 
 /** A mnemonic defined twice would be a coin toss between two meanings, so it stops the program while loading. */
-function merge(
-	tables: readonly SemanticsTable[],
-): ReadonlyMap<string, Semantics> {
+function merge(tables: readonly SemanticsTable[]): Map<string, Semantics> {
 	const merged = new Map<string, Semantics>();
 	for (const [mnemonic, semantics] of tables.flatMap(Object.entries)) {
 		if (merged.has(mnemonic)) throw new Error(`${mnemonic} is defined twice`);
