@@ -1,9 +1,12 @@
 /**
- * Names for the bits of CR0, CR4 and EFER that the system architecture tests
+ * Names for the bits of CR0, CR4, EFER and EFLAGS that the system architecture tests
  * (Intel SDM vol. 3, "Control Registers").
  *
  * @journey E:524 prose Bits that change the rules
  */
+
+/** Bits of EFLAGS that are not fixed; the others stay 0 (and bit 1 stays 1) whatever an image says. */
+export const EFLAGS_DEFINED = 0x003f_7fd5;
 
 export const CR0_PE = 1 << 0;
 export const CR0_MP = 1 << 1;

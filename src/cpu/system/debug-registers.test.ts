@@ -1,14 +1,17 @@
 import { describe, expect, it } from "vitest";
 import {
 	faultOf,
+	KERNEL_CODE,
 	protectedSystem,
 	type TestSystem,
 } from "../../../test/support/system-context.ts";
 import { STATUS_STOP } from "../engine/status.ts";
+import { GuestFault } from "../exceptions.ts";
 import { CR4, DR, SYSTEM_RESULT } from "../state.ts";
 import { CR4_DE } from "./control-bits.ts";
 import { moveFromDebug, moveToDebug } from "./debug-registers.ts";
 import { DR6_BD } from "./debug-status.ts";
+import { deliverException } from "./exception-delivery.ts";
 
 function write(cpu: TestSystem, register: number, value: number): string {
 	cpu.argument(value);
@@ -51,12 +54,14 @@ describe("debug registers", () => {
 		expect(faultOf(() => moveFromDebug(cpu, 4))).toBe("6");
 	});
 
-	it("are #DB once when DR7.GD is set", () => {
+	it("are #DB when DR7.GD is set, until its handler is entered", () => {
 		const cpu = protectedSystem(0);
 		write(cpu, 7, 0x2000);
 		expect(faultOf(() => moveFromDebug(cpu, 0))).toBe("1");
 		expect(cpu.state.get32(DR, 6) & DR6_BD).toBe(DR6_BD);
-		expect(read(cpu, 7)).toBe(0x400);
+		cpu.idtGate(1, KERNEL_CODE, 0x100);
+		deliverException(cpu, new GuestFault(1, undefined));
+		expect([cpu.rip, read(cpu, 7)]).toEqual([0x100, 0x400]);
 	});
 
 	it("are privileged", () => {

@@ -14,13 +14,12 @@ import {
 	DR6_BD,
 	DR6_FIXED,
 	DR6_MASK,
+	DR7_GD,
 	noteDebugStatus,
 } from "./debug-status.ts";
 import { requireLevel0 } from "./io.ts";
 import { setSlot } from "./slots.ts";
 
-/** The next access to a debug register is #DB. */
-const DR7_GD = 1 << 13;
 /** Reads as 1. */
 const DR7_FIXED = 1 << 10;
 /** Enables, LE, GE, GD and the four conditions and lengths. */
@@ -35,7 +34,6 @@ function debugRegister(cpu: SystemContext, number: number): number {
 	const control = state.get32(DR, 7);
 	if (control & DR7_GD) {
 		noteDebugStatus(state, DR6_BD);
-		state.set32(DR, control & ~DR7_GD, 7);
 		raise(VECTOR_DB);
 	}
 	return alias ? number + 2 : number;

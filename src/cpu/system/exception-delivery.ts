@@ -10,6 +10,7 @@
 
 import {
 	GuestFault,
+	VECTOR_DB,
 	VECTOR_DE,
 	VECTOR_DF,
 	VECTOR_GP,
@@ -20,6 +21,7 @@ import {
 } from "../exceptions.ts";
 import { HALTED } from "../state.ts";
 import type { SystemContext } from "./context.ts";
+import { openDebugRegisters } from "./debug-status.ts";
 import {
 	deliverInterrupt,
 	type InterruptKind,
@@ -44,6 +46,7 @@ export function deliverException(
 	fault: GuestFault,
 ): DeliveryResult {
 	const errorCode = fault.errorCode ?? NO_ERROR_CODE;
+	if (fault.vector === VECTOR_DB) openDebugRegisters(cpu.state);
 	return deliverInSeries(cpu, fault.vector, KIND_EXCEPTION, errorCode);
 }
 

@@ -156,7 +156,8 @@ describe("IRET to and in virtual-8086 mode", () => {
 	it("takes all segments from the frame of level 0", () => {
 		const cpu = protectedSystem(0);
 		const image = EFLAGS_VM | EFLAGS_IF | EFLAGS_IOPL;
-		cpu.pushAll(0x100, 0x1000, image, 0xfff0, 0x2000, 1, 2, 3, 4);
+		const garbage = 0x8000_8028;
+		cpu.pushAll(0x100, 0x1000, image | garbage, 0xfff0, 0x2000, 1, 2, 3, 4);
 		expect(interruptReturn(cpu, 4)).toBe(STATUS_STOP_JUMP);
 		expect([cpu.cpl, cpu.rip, cpu.esp]).toEqual([3, 0x100, 0xfff0]);
 		const selectors = [ES, CS, SS, DS, FS, GS].map((i) => cpu.selector(i));

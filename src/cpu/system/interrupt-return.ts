@@ -30,6 +30,7 @@ import {
 import { CPL, DR, EFLAGS, GPR, INTERRUPT_PENDING } from "../state.ts";
 import type { StateView } from "../state-view.ts";
 import type { SystemContext } from "./context.ts";
+import { EFLAGS_DEFINED } from "./control-bits.ts";
 import { CS, DS, ES, FS, GS, SS } from "./descriptors.ts";
 import {
 	deliver,
@@ -186,7 +187,7 @@ function returnToVirtual8086(
 	const fs = peekStack(cpu, 28, 4) & 0xffff;
 	const gs = peekStack(cpu, 32, 4) & 0xffff;
 	if (offset > 0xffff) raise(VECTOR_GP, 0);
-	writeEflags(state, image & VIRTUAL_8086_FLAGS);
+	writeEflags(state, image & EFLAGS_DEFINED);
 	state.set32(CPL, 3);
 	setVirtual8086Segment(state, CS, selector);
 	setVirtual8086Segment(state, SS, ss);
@@ -198,12 +199,3 @@ function returnToVirtual8086(
 	setSlot(state, GPR, pointer, RSP);
 	return STATUS_STOP_JUMP;
 }
-
-/** Every defined bit: the image comes from level 0. */
-const VIRTUAL_8086_FLAGS =
-	RETURN_FLAGS_32 |
-	EFLAGS_IF |
-	EFLAGS_IOPL |
-	EFLAGS_VM |
-	EFLAGS_VIF |
-	EFLAGS_VIP;

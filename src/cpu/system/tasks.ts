@@ -23,7 +23,7 @@ import {
 import { EFLAGS_NT, EFLAGS_VM, readEflags, writeEflags } from "../flags.ts";
 import { CPL, CR0, CR3, CR4, DR, GPR, segmentOffset, TR } from "../state.ts";
 import type { SystemContext } from "./context.ts";
-import { CR0_PG, CR0_TS, CR4_PAE } from "./control-bits.ts";
+import { CR0_PG, CR0_TS, CR4_PAE, EFLAGS_DEFINED } from "./control-bits.ts";
 import { DR6_BT, noteDebugStatus } from "./debug-status.ts";
 import {
 	isPresent,
@@ -199,7 +199,7 @@ function installTask(
 	state.set32(CR0, state.get32(CR0) | CR0_TS);
 	state.set32(DR, state.get32(DR, 7) & ~DR7_LOCAL, 7);
 	const nested = cause === "call" ? EFLAGS_NT : 0;
-	writeEflags(state, task.eflags | nested);
+	writeEflags(state, (task.eflags & EFLAGS_DEFINED) | nested);
 	for (let i = 0; i < TASK_GPRS; i++) {
 		setSlot(state, GPR, task.gprs[i] as number, i);
 	}
