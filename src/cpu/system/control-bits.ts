@@ -2,7 +2,7 @@
  * Names for the bits of CR0, CR4, EFER and EFLAGS that the system architecture tests
  * (Intel SDM vol. 3, "Control Registers").
  *
- * @journey E:524 prose Bits that change the rules
+ * @journey E:524 Bits that change the rules
  */
 
 /** Bits of EFLAGS that are not fixed; the others stay 0 (and bit 1 stays 1) whatever an image says. */

@@ -2,7 +2,7 @@
  * DR6: why a debug exception happened (Intel SDM vol. 3, "Debug Status
  * Register (DR6)").
  *
- * @journey E:538 prose Notes for the debugger
+ * @journey E:538 Notes for the debugger
  */
 
 import { DR } from "../state.ts";

@@ -49,6 +49,8 @@ export const SYSTEM_32 = 8;
 export const ATTRIBUTE_CODE_OR_DATA = 1 << 4;
 const ATTRIBUTE_DPL_SHIFT = 5;
 export const ATTRIBUTE_PRESENT = 1 << 7;
+/** L: 64-bit code, in long mode. */
+export const ATTRIBUTE_LONG = 1 << 13;
 /** D/B: 32-bit code or stack; an expand-down segment reaches to 4 GiB. */
 export const ATTRIBUTE_BIG = 1 << 14;
 export const ATTRIBUTE_GRANULAR = 1 << 15;

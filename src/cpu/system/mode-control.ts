@@ -19,11 +19,12 @@ import {
 	TLB_WRITE_SUPERVISOR,
 	TLB_WRITE_USER,
 } from "../mmu/tlb.ts";
-import { MODE_FLAT, type Mode } from "../mode.ts";
+import { MODE_FLAT, type Mode, makeMode } from "../mode.ts";
 import {
 	CPL,
 	CR0,
 	DR,
+	EFER,
 	EFLAGS,
 	LEAVE,
 	MODE,
@@ -37,9 +38,10 @@ import {
 	TLB_WRITE_MASK,
 } from "../state.ts";
 import type { StateView } from "../state-view.ts";
-import { CR0_AM, CR0_PE } from "./control-bits.ts";
+import { CR0_AM, CR0_PE, EFER_LMA } from "./control-bits.ts";
 import {
 	ATTRIBUTE_BIG,
+	ATTRIBUTE_LONG,
 	CS,
 	DS,
 	dplOfAttributes,
@@ -57,6 +59,8 @@ const FLAT_SAFE = 0xffff_fff1 | 0;
 /** Code size in bit 0, stack size in bit 2 (see `mode.ts`). */
 const MODE_CODE_32 = 1;
 const MODE_STACK_32 = 1 << 2;
+/** 64-bit code with a 64-bit stack; segments have no limits there. */
+const MODE_LONG = makeMode(64, 64, true);
 
 /** Brings MODE, CPL, TLB masks and REP_LIMIT up to date; clears LEAVE. */
 export function updateMode(state: StateView): void {
@@ -94,12 +98,21 @@ function levelOf(state: StateView, eflags: number): number {
 }
 
 function modeOf(state: StateView): Mode {
+	if (isLongCode(state)) return MODE_LONG;
 	const code = part(state, CS, SEGMENT_ATTRIBUTES) & ATTRIBUTE_BIG;
 	const stack = part(state, SS, SEGMENT_ATTRIBUTES) & ATTRIBUTE_BIG;
 	return (
 		(code ? MODE_CODE_32 : 0) |
 		(stack ? MODE_STACK_32 : 0) |
 		(isFlat(state) ? MODE_FLAT : 0)
+	);
+}
+
+/** 64-bit mode: long mode is active and CS says 64-bit (Intel SDM vol. 3, "64-Bit Code Segment"). */
+function isLongCode(state: StateView): boolean {
+	return (
+		(state.get32(EFER) & EFER_LMA) !== 0 &&
+		(part(state, CS, SEGMENT_ATTRIBUTES) & ATTRIBUTE_LONG) !== 0
 	);
 }
 

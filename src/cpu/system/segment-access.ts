@@ -69,9 +69,9 @@ function allowsIntent(attributes: number, intent: number): boolean {
 }
 
 /**
- * Every byte inside the limit. With a limit of 4 GiB an access may wrap round
- * to 0: the manual leaves that open, and flat code, which is not checked at
- * all, does it too (Intel SDM vol. 3, "Limit Checking").
+ * Every byte inside the limit; with a limit of 4 GiB no access may wrap round
+ * to 0 either. The manual leaves that open, processors fault (Intel SDM vol. 3,
+ * "Limit Checking").
  */
 export function withinLimit(
 	attributes: number,
@@ -84,7 +84,7 @@ export function withinLimit(
 		const top = attributes & ATTRIBUTE_BIG ? HIGHEST : 0xffff;
 		return offset > limit && last <= top;
 	}
-	return last <= limit || limit === HIGHEST;
+	return last <= limit;
 }
 
 /** Linear address of `bytes` bytes in the current stack segment, checked for reading. */

@@ -2,7 +2,7 @@
  * The registers that every control transfer moves, as 32-bit numbers over
  * their 64-bit slots.
  *
- * @journey E:526 prose RIP, RSP and where to go on
+ * @journey E:526 RIP, RSP and where to go on
  */
 
 import {

@@ -7,7 +7,7 @@
  * Every register starts out unusable with its new selector, so that a fault
  * half-way leaves no old segment readable.
  *
- * @journey E:537 prose Bringing a task to life
+ * @journey E:537 Bringing a task to life
  */
 
 import {

@@ -13,7 +13,7 @@
  * | 0x60 | 0x2a | LDT selector |
  * | 0x64 | - | T bit (bit 0), I/O map base (16..31) |
  *
- * @journey E:536 prose What a task is made of
+ * @journey E:536 What a task is made of
  */
 
 import { EFLAGS_FIXED } from "../flags.ts";
