@@ -38,6 +38,7 @@ interface FeatureBit {
 
 /** EAX EBX ECX EDX. */
 type CpuidRegister = 0 | 1 | 2 | 3;
+const EBX = 1;
 const ECX = 2;
 const EDX = 3;
 
@@ -84,6 +85,8 @@ export const FEATURES = {
 	popcnt: basicEcx(23),
 	rdrand: basicEcx(30),
 	hypervisor: basicEcx(31),
+	/** With it and an invariant counter, Linux trusts the counter and keeps no watchdog over it. */
+	tscAdjust: { leaf: 7, register: EBX, bit: 1 },
 	nx: { leaf: EXTENDED, register: EDX, bit: 20, efer: EFER_NXE },
 	rdtscp: { leaf: EXTENDED, register: EDX, bit: 27 },
 	/** The time-stamp counter's rate never changes. */
@@ -175,6 +178,7 @@ export class CpuIdentity {
 	query(leaf: number, subleaf: number): Leaf {
 		const number = leaf >>> 0;
 		if (number === 4) return CACHES[subleaf >>> 0] ?? ZERO;
+		if (number === 7 && subleaf !== 0) return ZERO;
 		const found = this.#leaves.get(number);
 		if (found !== undefined) return found;
 		const known = number <= this.#lastBasic || isSpecial(number);
@@ -191,6 +195,7 @@ export class CpuIdentity {
 			this.#bits(STANDARD, EDX),
 		]);
 		this.#set(2, [CACHE_DESCRIPTORS, 0, 0, 0]);
+		this.#set(7, [0, this.#bits(7, EBX), 0, 0]);
 	}
 
 	/** The counter runs at the crystal's rate, which leaf 0x15 gives in Hz and 0x16 in MHz. */

@@ -15,6 +15,7 @@ import { readTimeStampCounter } from "./io.ts";
 import { readMsr, writeMsr } from "./msr.ts";
 
 const TIME_STAMP_COUNTER = 0x10;
+const TSC_ADJUST = 0x3b;
 const BIOS_SIGN_ID = 0x8b;
 const SYSENTER_ESP_MSR = 0x175;
 const PAT_MSR = 0x277;
@@ -52,6 +53,15 @@ describe("model-specific registers", () => {
 		readTimeStampCounter(cpu);
 		expect(cpu.state.getBig(SYSTEM_RESULT)).toBe(105n);
 		expect(read(cpu, TIME_STAMP_COUNTER)).toBe(105n);
+	});
+
+	it("say by how much the counter was moved, and move it", () => {
+		const cpu = protectedSystem(0);
+		const before = read(cpu, TIME_STAMP_COUNTER);
+		write(cpu, TIME_STAMP_COUNTER, before + 50n);
+		expect(read(cpu, TSC_ADJUST)).toBe(50n);
+		write(cpu, TSC_ADJUST, 0n);
+		expect(read(cpu, TIME_STAMP_COUNTER)).toBe(before);
 	});
 
 	it("take page attributes of known types only", () => {

@@ -85,6 +85,8 @@ const REGISTERS = new Map<number, Msr>([
 	[0x0010, timeStampCounter],
 	// IA32_PLATFORM_ID
 	[0x0017, constant(0n)],
+	// IA32_TSC_ADJUST: the sum of all that writes have moved the counter by
+	[0x003b, stored(TSC_OFFSET)],
 	// EBL_CR_POWERON: clock ratios, which some kernels look at
 	[0x002a, constant(0n)],
 	// IA32_BIOS_SIGN_ID

@@ -19,11 +19,13 @@ import {
 } from "../engine/status.ts";
 import { raise, VECTOR_GP, VECTOR_UD } from "../exceptions.ts";
 import { EFLAGS_IF, EFLAGS_RF, EFLAGS_VM } from "../flags.ts";
+import { modeCodeSize } from "../mode.ts";
 import {
 	CPL,
 	EFLAGS,
 	GPR,
 	KERNEL_GS_BASE,
+	MODE,
 	SEGMENT_BASE,
 	SYSENTER_CS,
 	SYSENTER_EIP,
@@ -77,7 +79,10 @@ export function syscall(): never {
 	return raise(VECTOR_UD);
 }
 
-export function sysret(): never {
+export function sysret(cpu: SystemContext): never {
+	const state = cpu.state;
+	const long = modeCodeSize(state.get32(MODE)) === 64;
+	if (long && state.get32(CPL) !== 0) raise(VECTOR_GP, 0);
 	return raise(VECTOR_UD);
 }
 
