@@ -62,3 +62,13 @@ export function debugExitCode(port: number, value: number): number[] {
 		...[0xf4, 0xeb, 0xfd], // hlt; jmp to the hlt
 	];
 }
+
+/** Code that prints `text` on the first serial port and then spins for ever. */
+export function greeterCode(text: string): number[] {
+	const bytes = [...text].map((character) => character.charCodeAt(0));
+	return [
+		...[0x66, 0xba, 0xf8, 0x03], // mov dx, 0x3f8
+		...bytes.flatMap((byte) => [0xb0, byte, 0xee]), // mov al, byte; out dx, al
+		...[0xeb, 0xfe], // jmp to itself
+	];
+}
