@@ -19,6 +19,7 @@ import {
 	type ClockKind,
 	type MachineClock,
 	Stopwatch,
+	TSC_HZ,
 	VirtualClock,
 	WallClock,
 } from "./clock.ts";
@@ -267,7 +268,9 @@ function checkMemorySize(memoryBytes: number): void {
 /** The engine reserves all guest memory at once, and may not get it. */
 function makeCpu(memoryBytes: number, bus: PcBus): Cpu {
 	try {
-		return new Cpu({ memoryBytes, bus });
+		// Told the counter's rate, a guest does not measure it: on a busy computer
+		// it would measure wrongly, and then distrust its best clock.
+		return new Cpu({ memoryBytes, bus, identity: { tscHz: TSC_HZ } });
 	} catch (error) {
 		if (!(error instanceof RangeError)) throw error;
 		throw new UsageError(
