@@ -24,11 +24,11 @@ c7/0 m
 c6/0 m
 b8
 0fb6 rmx
-0fb7 rm
+0fb7 rmx
 0fbe rm
 0fbf rm
 01 rm
-03 rm
+03 rmx
 29 rm
 2b rm
 21 rm
@@ -38,9 +38,9 @@ b8
 31 rm
 33 rm
 11 r
-13 r
+13 rm
 19 r
-1b r
+1b rm
 39 rmx
 3b rmx
 38 rm
@@ -63,7 +63,7 @@ b8
 81/7 rm
 80/1 m
 80/4 m
-80/7 mx
+80/7 rmx
 f6/0 rm
 f7/0 rm
 f7/2 r
@@ -123,10 +123,10 @@ c9
 0f95 r
 0f92 r
 0f97 r
-0f44 r
-0f45 r
-0f42 r
-0f43 r
+0f44 rm
+0f45 rm
+0f42 rm
+0f43 rm
 0f46 r
 0f47 r
 0f48 r
@@ -150,6 +150,20 @@ d3/5 r
 ff/2 m
 ff/4 mx
 ff/6 m
+f7/6 rm
+6b rm
+69 r
+0fc8
+648b m
+64ff/0 m
+64ff/1 m
+64a1
+642b m
+6403 m
+6489 m
+0c
+80/4 r
+80/6 m
 `;
 
 /** ModR/M bytes (reg field 0) of the shapes, displacement zero follows. */
