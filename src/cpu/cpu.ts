@@ -20,6 +20,7 @@ import { ALL_FEATURES } from "./decode/opcode-table.ts";
 import { CodeCache } from "./engine/code-cache.ts";
 import { ColdEngine, type EngineImports } from "./engine/cold-engine.ts";
 import { inlineForms } from "./engine/inline-forms.ts";
+import { INTENT_BITS } from "./engine/instruction-emitter.ts";
 import {
 	STATUS_BUDGET,
 	STATUS_FAULT,
@@ -37,6 +38,7 @@ import {
 import { EFLAGS_IF, EFLAGS_RF, EFLAGS_TF } from "./flags.ts";
 import { KERNELS } from "./float/index.ts";
 import { RAM_BASE, STATE_BASE, WASM_PAGE_BYTES } from "./memory-layout.ts";
+import { linear32, linear64 } from "./mmu/linear-address.ts";
 import { Mmu } from "./mmu/mmu.ts";
 import { modeCodeSize } from "./mode.ts";
 import { semanticsOf } from "./semantics/index.ts";
@@ -55,6 +57,7 @@ import {
 	SEGMENT_BASE,
 	SEGMENT_LIMIT,
 	SHADOW,
+	segmentOffset,
 } from "./state.ts";
 import { StateView } from "./state-view.ts";
 import type { SystemContext } from "./system/context.ts";
@@ -115,6 +118,8 @@ export class Cpu implements SystemContext {
 	#retiredBefore = 0;
 	#budgetGiven = 0;
 	#exitRequested = false;
+	/** The instruction being stepped is an INT of some kind. */
+	#softwareInterrupt = false;
 	#mode = -1;
 	/**
 	 * Sees every exception and software interrupt before the guest does; `true`
@@ -245,6 +250,7 @@ export class Cpu implements SystemContext {
 		const resume = (state.get32(EFLAGS) & EFLAGS_RF) !== 0;
 		if (!resume && this.#hitsInstructionBreakpoint()) return this.#debugTrap();
 		let hits = 0;
+		this.#softwareInterrupt = false;
 		this.mmu.watcher = (linear, bytes, write) => {
 			hits |= dataBreakpoints(state, linear, bytes, write);
 		};
@@ -258,7 +264,8 @@ export class Cpu implements SystemContext {
 		const reason = this.#handle(
 			status === STATUS_BUDGET ? STATUS_NEXT : status,
 		);
-		if (singleStep) hits |= DR6_BS;
+		// INT clears TF on its way, so no trap follows it.
+		if (singleStep && !this.#softwareInterrupt) hits |= DR6_BS;
 		if (reason !== undefined || hits === 0) return reason;
 		noteDebugStatus(state, hits);
 		return this.#debugTrap();
@@ -266,7 +273,7 @@ export class Cpu implements SystemContext {
 
 	#hitsInstructionBreakpoint(): boolean {
 		const { state } = this;
-		const linear = this.#codeAddress(state.getWide(RIP), state.get32(MODE));
+		const linear = this.#codeAddress(state.get32(MODE));
 		const hits = instructionBreakpoints(state, linear);
 		if (hits !== 0) noteDebugStatus(state, hits);
 		return hits !== 0;
@@ -343,8 +350,12 @@ export class Cpu implements SystemContext {
 		return {
 			translate: (low, high, bytes, intent) => {
 				try {
-					const linear = (high >>> 0) * 0x1_0000_0000 + (low >>> 0);
-					return this.mmu.translate(linear, bytes, intent);
+					const segment = intent >>> INTENT_BITS;
+					const kind = intent & ((1 << INTENT_BITS) - 1);
+					const linear = this.#isLong()
+						? linear64(low, high, bytes, segment)
+						: linear32(low, bytes, segment);
+					return this.mmu.translate(linear, bytes, kind);
 				} catch (fault) {
 					this.#noteFault(fault);
 					return 0;
@@ -362,8 +373,9 @@ export class Cpu implements SystemContext {
 			commit: () => this.mmu.commit(),
 			system: (operation, a, b, c) => {
 				try {
-					if (operation === OPERATION_INT && this.#intercept(a)) {
-						return STATUS_STOP_JUMP;
+					if (operation === OPERATION_INT) {
+						this.#softwareInterrupt = true;
+						if (this.#intercept(a)) return STATUS_STOP_JUMP;
 					}
 					const run = OPERATIONS_BY_NUMBER[operation] as Operation;
 					return run(this, a, b, c);
@@ -395,24 +407,30 @@ export class Cpu implements SystemContext {
 	#resolve(): number {
 		const { state } = this;
 		const mode = state.get32(MODE);
-		const rip = state.getWide(RIP);
-		const linear = this.#codeAddress(rip, mode);
+		const linear = this.#codeAddress(mode);
 		const physical = this.mmu.fetchAddress(linear);
 		if (physical >= this.memory.sizeBytes) raise(VECTOR_UD);
 		return this.#code.find(physical, mode, () => {
-			const nextPage = linear - (linear % 4096) + 4096;
-			const wrapped = modeCodeSize(mode) === 64 ? nextPage : nextPage >>> 0;
-			const next = this.mmu.fetchAddress(wrapped);
+			const nextPage = this.mmu.after(linear, 4096 - (linear % 4096));
+			const next = this.mmu.fetchAddress(nextPage);
 			if (next >= this.memory.sizeBytes) raise(VECTOR_UD);
 			return next;
 		});
 	}
 
+	#isLong(): boolean {
+		return modeCodeSize(this.state.get32(MODE)) === 64;
+	}
+
 	/** Linear address of CS:RIP after the limit check. */
-	#codeAddress(rip: number, mode: number): number {
+	#codeAddress(mode: number): number {
 		const { state } = this;
 		const cs = 1;
-		if (modeCodeSize(mode) === 64) return rip;
+		if (modeCodeSize(mode) === 64) {
+			const high = Number(state.getBig(RIP) >> 32n) | 0;
+			return linear64(state.get32(RIP), high, 1, segmentOffset(cs));
+		}
+		const rip = state.getWide(RIP);
 		const limit = state.view.getUint32(
 			state.segmentAt(cs, SEGMENT_LIMIT),
 			true,

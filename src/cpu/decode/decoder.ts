@@ -136,7 +136,7 @@ export function decode(
 		if (d.offset > d.end) return cutOff(available);
 	} else d.modrm = -1;
 	const plan = select(slot, d);
-	if (plan === undefined || !regExists(plan, d)) return "undefined";
+	if (plan === undefined) return "undefined";
 	return finish(bytes, offset, available, mode.codeSize, plan, d);
 }
 
@@ -302,8 +302,10 @@ function finish(
 	const memory =
 		d.modrm >= 0 && !isRegister ? readMemory(bytes, d, addressSize) : undefined;
 	readImmediates(bytes, plan.immediateKind, operandSize, addressSize, d);
+	// All of it is fetched before any of it is judged.
 	if (d.offset > d.end) return cutOff(available);
 	if (d.lock && !(plan.lockable && memory !== undefined)) return "undefined";
+	if (!regExists(plan, d)) return "undefined";
 	return {
 		row: plan.row,
 		lengthBytes: d.offset - start,

@@ -208,15 +208,15 @@ export class ColdEmitter extends InstructionEmitter {
 	}
 
 	loadLinearAt(linear: Integer, width: number): Integer {
-		return this.loadLinear(linear, width);
+		return this.loadLinear("data", linear, width);
 	}
 
 	prepareLinearAt(linear: Integer, width: number): (value: Integer) => void {
-		return this.prepareLinear(linear, width);
+		return this.prepareLinear("data", linear, width);
 	}
 
 	hostAddressAt(linear: Integer, bytes: number, intent: Intent): I32 {
-		return this.hostAddress(linear, bytes, intent);
+		return this.hostAddress("data", linear, bytes, intent);
 	}
 
 	commitAt(host: I32): void {
@@ -224,12 +224,12 @@ export class ColdEmitter extends InstructionEmitter {
 	}
 
 	loadVectorAt(linear: Integer): Vector {
-		const host = this.hostAddress(linear, 16, "read");
+		const host = this.hostAddress("data", linear, 16, "read");
 		return this.let(this.loadHost(host, 128) as Vector);
 	}
 
 	storeVectorAt(linear: Integer, value: Vector): void {
-		this.storeLinear(linear, 16, (address) =>
+		this.storeLinear("data", linear, 16, (address) =>
 			this.code.store("v128.store", expr(address), expr(value)),
 		);
 	}

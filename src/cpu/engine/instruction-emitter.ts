@@ -43,8 +43,9 @@ import { STATUS_FAULT, STATUS_NEXT } from "./status.ts";
 /** The functions of the MMU and the system that generated code imports. */
 export interface InstructionContext extends CodeContext {
 	/**
-	 * (linear low, linear high, bytes, intent) → host address, or 0 with a fault
-	 * noted. An address below RAM_BASE is a staging buffer.
+	 * (linear low, linear high, bytes, intent and unchecked segment) → host
+	 * address, or 0 with a fault noted. An address below RAM_BASE is a staging
+	 * buffer.
 	 */
 	readonly translate: FunctionRef;
 	/** (segment's state offset, offset, bytes, intent) → 1, or 0 with a fault noted. */
@@ -61,6 +62,8 @@ const INTENTS: readonly Intent[] = ["read", "write", "modify"];
 /** How generated code tells the MMU what it intends. */
 export const INTENT_READ = INTENTS.indexOf("read");
 export const INTENT_MODIFY = INTENTS.indexOf("modify");
+/** Bits of the intent; the segment stands above them. */
+export const INTENT_BITS = 2;
 
 /** Numbers by which generated code names system operations. */
 export const SYSTEM_NUMBERS: ReadonlyMap<string, number> = new Map(
@@ -69,9 +72,7 @@ export const SYSTEM_NUMBERS: ReadonlyMap<string, number> = new Map(
 
 const PAGE_BYTES = 4096;
 const VECTOR_GP = 13;
-const VECTOR_SS = 12;
 const CS = 1;
-const SS = 2;
 const FS = 4;
 
 export abstract class InstructionEmitter extends StateEmitter {
@@ -157,7 +158,7 @@ export abstract class InstructionEmitter extends StateEmitter {
 		width: number,
 	): Integer {
 		const linear = this.linear(segment, offset, width / 8, "read");
-		return this.loadLinear(linear, width);
+		return this.loadLinear(segment, linear, width);
 	}
 
 	storeSegment(
@@ -167,7 +168,7 @@ export abstract class InstructionEmitter extends StateEmitter {
 		value: Integer,
 	): void {
 		const linear = this.linear(segment, offset, width / 8, "write");
-		this.storeLinear(linear, width / 8, (address) =>
+		this.storeLinear(segment, linear, width / 8, (address) =>
 			this.storeFast(address, width, value),
 		);
 	}
@@ -178,7 +179,7 @@ export abstract class InstructionEmitter extends StateEmitter {
 		width: number,
 	): (value: Integer) => void {
 		const linear = this.linear(segment, offset, width / 8, "write");
-		return this.prepareLinear(linear, width);
+		return this.prepareLinear(segment, linear, width);
 	}
 
 	fastAddress(
@@ -258,8 +259,12 @@ export abstract class InstructionEmitter extends StateEmitter {
 		return this.linearAddress(segment, named);
 	}
 
-	protected loadLinear(linear: Integer, width: number): Integer {
-		const host = this.hostAddress(linear, width / 8, "read");
+	protected loadLinear(
+		segment: number | "data",
+		linear: Integer,
+		width: number,
+	): Integer {
+		const host = this.hostAddress(segment, linear, width / 8, "read");
 		return this.loadFast(host, width);
 	}
 
@@ -269,21 +274,23 @@ export abstract class InstructionEmitter extends StateEmitter {
 
 	/** Stores with `write(host address)`, staged and committed where need be. */
 	protected storeLinear(
+		segment: number | "data",
 		linear: Integer,
 		bytes: number,
 		write: (address: I32) => void,
 	): void {
-		const host = this.hostAddress(linear, bytes, "write");
+		const host = this.hostAddress(segment, linear, bytes, "write");
 		write(host);
 		this.commit(host);
 	}
 
 	/** Checks a write now; the writer returned performs it. */
 	protected prepareLinear(
+		segment: number | "data",
 		linear: Integer,
 		width: number,
 	): (value: Integer) => void {
-		const host = this.hostAddress(linear, width / 8, "write");
+		const host = this.hostAddress(segment, linear, width / 8, "write");
 		return (value) => {
 			this.storeFast(host, width, value);
 			this.commit(host);
@@ -300,7 +307,12 @@ export abstract class InstructionEmitter extends StateEmitter {
 	}
 
 	/** Host address of `bytes` bytes at a linear address, faults taken. */
-	protected hostAddress(linear: Integer, bytes: number, intent: Intent): I32 {
+	protected hostAddress(
+		segment: number | "data",
+		linear: Integer,
+		bytes: number,
+		intent: Intent,
+	): I32 {
 		if (this.bail !== undefined) {
 			return this.let(this.#fastHost(linear, bytes, intent, this.bail));
 		}
@@ -310,7 +322,7 @@ export abstract class InstructionEmitter extends StateEmitter {
 				host.set(this.#fastHost(linear, bytes, intent, slow));
 				this.code.br(done);
 			});
-			host.set(this.#translate(linear, bytes, intent));
+			host.set(this.#translate(segment, linear, bytes, intent));
 			this.if(this.eqz(host.get()), () => this.leave(this.i32(STATUS_FAULT)));
 		});
 		return host.get();
@@ -342,14 +354,31 @@ export abstract class InstructionEmitter extends StateEmitter {
 		return this.add(address, this.and(entry, this.i32(-PAGE_BYTES)));
 	}
 
-	#translate(linear: Integer, bytes: number, intent: Intent): I32 {
+	#translate(
+		segment: number | "data",
+		linear: Integer,
+		bytes: number,
+		intent: Intent,
+	): I32 {
 		const wide = linear.type === "i64";
 		const high = wide
 			? this.wrap(this.shrU(linear as I64, this.i64(32)))
 			: this.i32(0);
-		const code = this.i32(INTENTS.indexOf(intent));
-		const args = [this.wrap(linear), high, this.i32(bytes), code];
+		const how = this.#intentCode(segment, intent);
+		const args = [this.wrap(linear), high, this.i32(bytes), how];
 		return call(this.context.translate, ...args.map(expr)) as Value as I32;
+	}
+
+	/**
+	 * What the MMU is told of an access: the intent, and above it the segment's
+	 * state offset where no limit has been checked, so that the end of linear
+	 * space still must be.
+	 */
+	#intentCode(segment: number | "data", intent: Intent): I32 {
+		const code = this.i32(INTENTS.indexOf(intent));
+		const { offset, flat } = this.#segment(segment);
+		if (!flat && !this.long) return code;
+		return this.or(code, this.shl(offset, this.i32(INTENT_BITS)));
 	}
 
 	#checkSegment(
@@ -376,11 +405,6 @@ export abstract class InstructionEmitter extends StateEmitter {
 	#safeLimit(segment: I32, intent: Intent): I32 {
 		const safe = intent === "read" ? SEGMENT_READ_SAFE : SEGMENT_WRITE_SAFE;
 		return this.stateLoad(segment, safe, 4) as I32;
-	}
-
-	/** #GP(0), or #SS(0) through the stack segment: what a non-canonical or misaligned access raises. */
-	protected addressFaultVector(segment: number | "data"): number {
-		return segment === SS ? VECTOR_SS : VECTOR_GP;
 	}
 
 	#segment(segment: number | "data"): { offset: I32; flat: boolean } {

@@ -12,7 +12,8 @@ import type { GuestMemory } from "../../memory/guest-memory.ts";
 import type { AccessSize, CpuBus } from "../bus.ts";
 import { raise, VECTOR_AC } from "../exceptions.ts";
 import { RAM_BASE, STATE_BASE } from "../memory-layout.ts";
-import { CPL, SCRATCH, TLB_READ_MASK } from "../state.ts";
+import { modeCodeSize } from "../mode.ts";
+import { CPL, MODE, SCRATCH, TLB_READ_MASK } from "../state.ts";
 import type { StateView } from "../state-view.ts";
 import { PageWalk, type TableMemory } from "./page-walk.ts";
 import {
@@ -32,6 +33,7 @@ const WRITE = 1;
 const MODIFY = 2;
 
 const PAGE = 4096;
+const LINEAR_END = 2 ** 48;
 const SCRATCH_HOST = STATE_BASE + SCRATCH.offset;
 
 /** Who must know about writes to pages that hold decoded code. */
@@ -145,7 +147,7 @@ export class Mmu {
 
 	readU64(linear: number, user: boolean): bigint {
 		const low = this.readU32(linear, user);
-		const high = this.readU32(next(linear, 4), user);
+		const high = this.readU32(this.after(linear, 4), user);
 		return (BigInt(high) << 32n) | BigInt(low);
 	}
 
@@ -173,15 +175,21 @@ export class Mmu {
 	writeU64(linear: number, value: bigint, user: boolean): void {
 		this.probeWrite(linear, 8, user);
 		this.writeU32(linear, Number(value & 0xffff_ffffn), user);
-		this.writeU32(next(linear, 4), Number(value >> 32n), user);
+		this.writeU32(this.after(linear, 4), Number(value >> 32n), user);
 	}
 
 	/** Raises what a write of `bytes` there would raise. */
 	probeWrite(linear: number, bytes: number, user: boolean): void {
 		this.#page(linear, true, user, false);
 		if ((linear % PAGE) + bytes > PAGE) {
-			this.#page(next(linear, bytes - 1), true, user, false);
+			this.#page(this.after(linear, bytes - 1), true, user, false);
 		}
+	}
+
+	/** The address `bytes` further on, wrapping where the code size says: at 4 GiB or 2^48. */
+	after(linear: number, bytes: number): number {
+		const long = modeCodeSize(this.#state.get32(MODE)) === 64;
+		return long ? (linear + bytes) % LINEAR_END : (linear + bytes) >>> 0;
 	}
 
 	// Control
@@ -275,7 +283,7 @@ export class Mmu {
 	): number {
 		const write = intent !== 0;
 		const firstBytes = PAGE - (linear % PAGE);
-		const second = next(linear, firstBytes);
+		const second = this.after(linear, firstBytes);
 		const first = this.#page(linear, write, user, false) + (linear % PAGE);
 		const secondPhysical = this.#page(second, write, user, false);
 		return this.#stage(
@@ -353,7 +361,7 @@ export class Mmu {
 	#readBytes(linear: number, bytes: number, user: boolean): number {
 		let value = 0;
 		for (let i = bytes - 1; i >= 0; i--) {
-			value = value * 256 + this.readU8(next(linear, i), user);
+			value = value * 256 + this.readU8(this.after(linear, i), user);
 		}
 		return value;
 	}
@@ -366,7 +374,7 @@ export class Mmu {
 	): void {
 		this.probeWrite(linear, bytes, user);
 		for (let i = 0; i < bytes; i++) {
-			const at = next(linear, i);
+			const at = this.after(linear, i);
 			const physical = this.#page(at, true, user, false) + (at % PAGE);
 			this.#storePiece(physical, 1, (value >>> (8 * i)) & 0xff);
 		}
@@ -404,11 +412,6 @@ function neededFlag(write: boolean, user: boolean, fetch: boolean): number {
 	if (fetch) return user ? TLB_EXECUTE_USER : TLB_EXECUTE_SUPERVISOR;
 	if (write) return user ? TLB_WRITE_USER : TLB_WRITE_SUPERVISOR;
 	return user ? TLB_READ_USER : TLB_READ_SUPERVISOR;
-}
-
-/** The next linear address, wrapping at 4 GiB. */
-function next(linear: number, bytes: number): number {
-	return linear < 0x1_0000_0000 ? (linear + bytes) >>> 0 : linear + bytes;
 }
 
 /** Largest naturally aligned access at `address` within `bytes`. */

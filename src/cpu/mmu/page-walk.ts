@@ -270,7 +270,10 @@ export class PageWalk {
 			(this.#write ? PF_WRITE : 0) |
 			(this.#userAccess ? PF_USER : 0) |
 			(this.#fetch && this.#noExecute ? PF_FETCH : 0);
-		this.#state.setWide(CR2, this.#linear);
+		// Bit 47 goes up to bit 63 again.
+		const high = (Math.floor(this.#linear / FOUR_GIB) << 16) >> 16;
+		const low = BigInt(this.#linear % FOUR_GIB);
+		this.#state.setBig(CR2, (BigInt.asUintN(32, BigInt(high)) << 32n) | low);
 		raise(VECTOR_PF, errorCode);
 	}
 }

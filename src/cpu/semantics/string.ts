@@ -57,6 +57,8 @@ type Element = (e: Emitter, form: Form, width: number) => void;
 /** A string instruction's description. */
 interface StringInstruction {
 	readonly element: Element;
+	/** Checks that hold for the whole instruction, even for a count of zero. */
+	readonly before?: Element;
 	/** Pointers it moves. */
 	readonly pointers: readonly number[];
 	/** Iterations at once, where that is possible. */
@@ -87,6 +89,7 @@ function iterate(e: Emitter, form: Form, string: StringInstruction): void {
 const stringInstruction =
 	(string: StringInstruction): Semantics =>
 	(e, form) => {
+		string.before?.(e, form, elementWidth(form));
 		if (form.rep === "none") {
 			iterate(e, form, string);
 			return;
@@ -172,11 +175,13 @@ const scanElement: Element = (e, form, width) => {
 	compare(e, width, e.readGpr(RAX, width), element);
 };
 
+const checkPort: Element = (e, _, width) =>
+	e.system("IO_CHECK", e.readGpr(RDX, 16) as I32, e.i32(width / 8));
+
 /** The port is read last of all checks, for reading it may change the device. */
 const input: Element = (e, form, width) => {
 	const port = e.readGpr(RDX, 16) as I32;
 	const bytes = e.i32(width / 8);
-	e.system("IO_CHECK", port, bytes);
 	const put = e.prepareStore(ES, offsetOf(e, form, RDI), width);
 	e.system("IN", port, bytes);
 	put(state32(e, SYSTEM_RESULT));
@@ -185,7 +190,6 @@ const input: Element = (e, form, width) => {
 const output: Element = (e, form, width) => {
 	const port = e.readGpr(RDX, 16) as I32;
 	const bytes = e.i32(width / 8);
-	e.system("IO_CHECK", port, bytes);
 	e.system("OUT", port, bytes, e.wrap(readSource(e, form, width)));
 };
 
@@ -209,6 +213,14 @@ export const STRING: SemanticsTable = {
 		run: scanRun,
 		compares: true,
 	}),
-	INS: stringInstruction({ element: input, pointers: [RDI] }),
-	OUTS: stringInstruction({ element: output, pointers: [RSI] }),
+	INS: stringInstruction({
+		element: input,
+		before: checkPort,
+		pointers: [RDI],
+	}),
+	OUTS: stringInstruction({
+		element: output,
+		before: checkPort,
+		pointers: [RSI],
+	}),
 };

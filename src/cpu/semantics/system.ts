@@ -9,6 +9,7 @@
  */
 
 import {
+	CPL,
 	CR0,
 	EFLAGS,
 	type Field,
@@ -44,6 +45,7 @@ import {
 	state32,
 	state64,
 	VECTOR_BR,
+	VECTOR_GP,
 	VECTOR_UD,
 } from "./integer-values.ts";
 import type { SystemOperationName } from "./system-operations.ts";
@@ -69,11 +71,17 @@ function requireProtectedMode(e: Emitter): void {
 	e.faultIf(e.or(real, bit(e, state32(e, EFLAGS), 17)), VECTOR_UD);
 }
 
+/** Privilege is checked before a memory operand is touched. */
+function requireLevel0(e: Emitter): void {
+	e.faultIf(state32(e, CPL), VECTOR_GP, e.i32(0));
+}
+
 /** LLDT and LTR. */
 const loadSelector =
 	(operation: "LLDT" | "LTR"): Semantics =>
 	(e, form) => {
 		requireProtectedMode(e);
+		requireLevel0(e);
 		e.system(operation, e.wrap(first(form).read()));
 	};
 
@@ -139,6 +147,7 @@ const storeTable =
 const loadTable =
 	(operation: "LGDT" | "LIDT"): Semantics =>
 	(e, form) => {
+		requireLevel0(e);
 		const table = first(form);
 		const limit = e.wrap(table.at(0, 16).read());
 		const base = table.at(2, form.long ? 64 : 32).read();
@@ -152,8 +161,10 @@ const smsw: Semantics = (e, form) => {
 	destination.write(e.toWidth(destination.width, state64(e, CR0)));
 };
 
-const lmsw: Semantics = (e, form) =>
+const lmsw: Semantics = (e, form) => {
+	requireLevel0(e);
 	e.system("LMSW", e.wrap(first(form).read()));
+};
 
 const invlpg: Semantics = (e, form) => {
 	const address = e.linearAddress("data", first(form).address());
