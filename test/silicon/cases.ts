@@ -209,6 +209,11 @@ function branchTarget(s: Sequence, e: Encoded, index: number): number {
 	return s.random.chance(0.5) ? index + 1 : -1 - index;
 }
 
+/** Most bytes an instruction may lose; whether UD0 and UD1 have a ModR/M byte depends on the vendor. */
+function shortestCut(row: OpcodeRow, { length }: { length: number }): number {
+	return /^UD[01]$/.test(row.mnemonic) ? 0 : length - 1;
+}
+
 /** Where the code starts: mostly well inside, sometimes across the page boundary or up to the very end. */
 function chooseCodeOffset(s: Sequence): { offset: number; cut: number } {
 	const { random } = s;
@@ -217,7 +222,8 @@ function chooseCodeOffset(s: Sequence): { offset: number; cut: number } {
 		return { offset: 0x1000 - random.between(1, s.code.length + 1), cut: 0 };
 	if (kind < 8) {
 		const last = s.instructions[s.instructions.length - 1];
-		const cut = random.chance(0.5) ? 0 : random.below(last?.length ?? 1);
+		const most = last === undefined ? 0 : shortestCut(rowOfId(last.row), last);
+		const cut = random.chance(0.5) ? 0 : random.below(most + 1);
 		return { offset: CODE_BYTES - s.code.length + cut, cut };
 	}
 	return { offset: random.between(0x40, 0xe00), cut: 0 };

@@ -22,8 +22,12 @@ export const DIFFERENCE_REASONS = {
 	mxcsrMask: "MXCSR_MASK names optional MXCSR bits; AMD has bit 17",
 	kernelAddress:
 		"Linux reports faults on kernel addresses as protection violations, to hide what is mapped there",
+	nullSelector:
+		"the IRET by which the kernel returns to user mode clears the privilege level of null selectors",
 	partsOrder:
 		"which part of a long operand is touched first, and so CR2, is up to the processor",
+	faultOrder:
+		"of the several faults a far return may raise, AMD reports others first: it reads CS before EIP, and the outer stack's pointer before it checks CS",
 	partialStore:
 		"how much of a long store is done before its fault is up to the processor",
 	uncomparedResult: "the result is time, chance or the processor's name",
@@ -72,6 +76,11 @@ export function completedLast(
 	return endingIndex(test, result) === count ? mnemonicAt(test, count - 1) : "";
 }
 
+/** True if both are null selectors, which may differ in their lowest two bits. */
+export function areNullSelectors(a: number, b: number): boolean {
+	return a < 4 && b < 4;
+}
+
 /** Bit set of general registers that are not compared. */
 export function uncomparedRegisters(
 	test: SiliconCase,
@@ -117,6 +126,24 @@ export function mayFaultAnywhere(
 	result: SiliconResult,
 ): boolean {
 	return MULTI_PART.test(mnemonicAt(test, endingIndex(test, result)));
+}
+
+const FAR_RETURN = /^(RETF|IRET)$/;
+/** #SS, #GP, #PF and #AC: what reading and checking a return frame may raise. */
+const FRAME_FAULTS: readonly number[] = [12, 13, 14, 17];
+
+/** True if both results fault in the same far return, so that it may be with another exception. */
+export function mayFaultOtherwise(
+	test: SiliconCase,
+	result: SiliconResult,
+	other: SiliconResult,
+): boolean {
+	return (
+		result.rip === other.rip &&
+		FRAME_FAULTS.includes(result.vector) &&
+		FRAME_FAULTS.includes(other.vector) &&
+		FAR_RETURN.test(mnemonicAt(test, endingIndex(test, result)))
+	);
 }
 
 /** True if the case ended by a fault of an instruction that stores in several parts. */

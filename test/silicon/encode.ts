@@ -166,6 +166,8 @@ function choosePrefixes(s: Sequence, row: OpcodeRow, w: Wishes, d: Draft) {
 		row.map === "1" &&
 		!w.noRep &&
 		row.opcode !== 0x90 &&
+		// Zen 4 gets lost with a repeat prefix on these.
+		!/^LOOPN?Z$/.test(row.mnemonic) &&
 		random.chance(0.01)
 	)
 		list.push(random.pick([0xf2, 0xf3]));

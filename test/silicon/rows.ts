@@ -54,6 +54,7 @@ const EXCLUDED: Readonly<Record<string, string>> = {
 	SYSEXIT: "AMD: #UD in long mode whatever the privilege",
 	VMCALL: "the hypervisor below answers",
 	VMMCALL: "the hypervisor below answers",
+	INT1: "a hypervisor below may leave RIP where it was; unit vectors test it",
 	MONITOR: "whether user mode may use it is a setting of the kernel",
 	MWAIT: "whether user mode may use it is a setting of the kernel",
 	RDPMC: "whether user mode may use it is a setting of the kernel",
@@ -76,6 +77,8 @@ const REUSED_IN_64: ReadonlySet<number> = new Set([0x62, 0xc4, 0xc5]);
  * 64-bit mode are run there too, for their #UD.
  */
 export function whyExcluded(row: OpcodeRow, mode: Mode): string | undefined {
+	if (mode === 32 && row.mnemonic === "SYSRET")
+		return "AMD: #GP(0) in user mode, Intel: #UD outside 64-bit mode";
 	if (mode === 32 && row.only64) return "only in 64-bit mode";
 	if (mode === 32 && (row.rexW === true || row.rexB === true))
 		return "needs REX";

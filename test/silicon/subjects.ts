@@ -5,10 +5,12 @@
  *
  * @journey M:650 Subjects by name
  */
+import { CpuSubject } from "./cpu-subject.ts";
 import { NativeSubject } from "./native-subject.ts";
 import type { SubjectFactory } from "./subject.ts";
 
 /** Name, as given to --engine, → how to make it. */
 export const SUBJECTS: Readonly<Record<string, SubjectFactory>> = {
 	native: () => new NativeSubject(),
+	cold: () => new CpuSubject(),
 };
