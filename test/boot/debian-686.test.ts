@@ -5,7 +5,7 @@
  * built command line program.
  */
 
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -18,6 +18,10 @@ import { USERLAND_CASES } from "./userland-script.ts";
 
 const ENGINE = (process.env.LGUEST_TEST_ENGINE ?? "lguest") as EngineName;
 const TEN_MINUTES = 600_000;
+const MEMORY_MIB = 256;
+/** What the process may need beside the guest's memory. */
+const OVERHEAD_MIB = 150;
+const MIB = 1 << 20;
 
 const initrd = await initramfs();
 const native = await runsI386();
@@ -31,13 +35,23 @@ for (const name of ["kernel-686", "kernel-686-pae"] as const) {
 }
 
 function bootsToAShell(name: DebianAsset, kernel: string, initrd: string) {
-	const image = { kernel, initrd, memoryMiB: 256, arguments: ["MOUNT=dev"] };
+	// One kernel is unpacked by us, the other unpacks itself.
+	const options = name === "kernel-686-pae" ? ["--unpack", "no"] : [];
 	let session: GuestSession;
 	let scratch: string;
+	let statsFile: string;
 
 	beforeAll(async () => {
 		scratch = await mkdtemp(join(tmpdir(), "lguest-native-"));
-		session = GuestSession.boot(ENGINE, image);
+		statsFile = join(scratch, "stats.json");
+		session = GuestSession.boot(ENGINE, {
+			kernel,
+			initrd,
+			memoryMiB: MEMORY_MIB,
+			arguments: ["MOUNT=dev"],
+			statsFile,
+			options,
+		});
 		await session.shell();
 	}, TEN_MINUTES);
 
@@ -100,6 +114,21 @@ function bootsToAShell(name: DebianAsset, kernel: string, initrd: string) {
 		);
 	}
 
+	it(
+		"can fill its memory",
+		async () => {
+			const fill = "dd if=/dev/zero bs=1M count=160 of=/tmp/fill 2>/dev/null";
+			const { output, status } = await session.run(
+				`${fill} && ls -l /tmp/fill | awk '{ print $5 }'; rm /tmp/fill`,
+			);
+			expect({ output, status }).toEqual({
+				output: `${160 * MIB}\n`,
+				status: 0,
+			});
+		},
+		TEN_MINUTES,
+	);
+
 	// Once is enough: the second kernel's start would tell nothing new.
 	it.runIf(name === "kernel-686")(
 		"starts again after reboot -f",
@@ -120,4 +149,15 @@ function bootsToAShell(name: DebianAsset, kernel: string, initrd: string) {
 		},
 		TEN_MINUTES,
 	);
+
+	it("has used little more memory than the guest has", async () => {
+		const stats = JSON.parse(await readFile(statsFile, "utf8"));
+		expect(stats.memory.guestBytes).toBe(MEMORY_MIB * MIB);
+		// Less than this, and the guest's own pages were not counted.
+		expect(stats.memory.peakRssBytes).toBeGreaterThan(160 * MIB);
+		expect(stats.memory.peakRssBytes / MIB).toBeLessThan(
+			MEMORY_MIB + OVERHEAD_MIB,
+		);
+		expect(stats.instructionsRetired).toBeGreaterThan(1e9);
+	});
 }

@@ -1,7 +1,7 @@
 /**
  * How generated code says what happens next. Handlers return these to the cold
  * loop, system operations to handlers, and the loop hands those that need the
- * run loop to `switcher.ts`.
+ * run loop to `cpu.ts`.
  *
  * @journey E:420 Ways out of an instruction
  */
