@@ -68,7 +68,6 @@ class Pace {
 	/** Instructions per nanosecond, as of late. */
 	#rate = FIRST_SLICE / (SLICE_MS * NS_PER_MS);
 	#sliceStarted = 0;
-	#lastBreath = performance.now();
 
 	/** Instructions that take about `ns`, within reason. */
 	instructionsIn(ns: number): number {
@@ -83,14 +82,6 @@ class Pace {
 		if (retired < SHORTEST_SLICE || ns <= 0) return;
 		this.#rate = 0.75 * this.#rate + 0.25 * (retired / ns);
 	}
-
-	breathDue(): boolean {
-		return performance.now() - this.#lastBreath >= BREATH_MS;
-	}
-
-	breathed(): void {
-		this.#lastBreath = performance.now();
-	}
 }
 
 function clamp(value: number, low: number, high: number): number {
@@ -101,9 +92,9 @@ function clamp(value: number, low: number, high: number): number {
 abstract class TimedClock {
 	onSooner: () => void = () => {};
 	protected readonly timers = new TimerQueue();
-	protected readonly pace = new Pace();
 	/** Until when the CPU runs without looking here. */
 	protected sliceEndNs = 0;
+	#lastBreath = performance.now();
 
 	abstract nowNs(): number;
 
@@ -116,9 +107,8 @@ abstract class TimedClock {
 		if (this.timers.earliestNs < this.sliceEndNs) this.onSooner();
 	}
 
-	sliceEnded(retired: number): void {
+	sliceEnded(_retired: number): void {
 		this.sliceEndNs = 0;
-		this.pace.sliceEnded(retired);
 	}
 
 	runDue(): void {
@@ -126,11 +116,11 @@ abstract class TimedClock {
 	}
 
 	breathDue(): boolean {
-		return this.pace.breathDue();
+		return performance.now() - this.#lastBreath >= BREATH_MS;
 	}
 
 	breathed(): void {
-		this.pace.breathed();
+		this.#lastBreath = performance.now();
 	}
 
 	timeStampCounter(): bigint {
@@ -144,6 +134,7 @@ abstract class TimedClock {
 
 /** Guest time is the embedder's time. */
 export class WallClock extends TimedClock implements MachineClock {
+	readonly #pace = new Pace();
 	readonly #startedMs = performance.now();
 	readonly #startedSeconds = Date.now() / 1000;
 	readonly #randomWords = new Uint32Array(64);
@@ -157,7 +148,12 @@ export class WallClock extends TimedClock implements MachineClock {
 		const now = this.nowNs();
 		const untilDue = Math.max(0, this.timers.earliestNs - now);
 		this.sliceEndNs = now + Math.min(untilDue, SLICE_MS * NS_PER_MS);
-		return this.pace.instructionsIn(untilDue);
+		return this.#pace.instructionsIn(untilDue);
+	}
+
+	override sliceEnded(retired: number): void {
+		super.sliceEnded(retired);
+		this.#pace.sliceEnded(retired);
 	}
 
 	/** Timers have milliseconds; rounding up makes a tick late, never a busy loop. */
@@ -165,7 +161,7 @@ export class WallClock extends TimedClock implements MachineClock {
 		const ns = this.timers.earliestNs - this.nowNs();
 		if (ns <= 0) return;
 		await alarm.sleep(Math.ceil(ns / NS_PER_MS));
-		this.pace.breathed();
+		this.breathed();
 	}
 
 	/** Not offset by what the system's clock is set to later: chips need steady time. */
@@ -183,6 +179,13 @@ export class WallClock extends TimedClock implements MachineClock {
 		return this.#randomWords[this.#randomWordsLeft] ?? 0;
 	}
 }
+
+/**
+ * In instructions. Under the virtual clock a slice must not depend on how fast
+ * we are, for where it ends, keys are offered: a session typed from a file is to
+ * be the same every time.
+ */
+const VIRTUAL_SLICE = 100_000;
 
 /** One instruction of virtual time: the guest believes in a 500 MIPS machine. */
 export const NS_PER_INSTRUCTION = 2;
@@ -224,9 +227,8 @@ export class VirtualClock extends TimedClock implements MachineClock {
 	nextSlice(): number {
 		const now = this.nowNs();
 		const untilDue = Math.max(0, this.timers.earliestNs - now);
-		const most = this.pace.instructionsIn(Number.POSITIVE_INFINITY);
 		const exact = Math.max(1, Math.ceil(untilDue / NS_PER_INSTRUCTION));
-		const slice = Math.min(exact, most);
+		const slice = Math.min(exact, VIRTUAL_SLICE);
 		this.sliceEndNs = now + slice * NS_PER_INSTRUCTION;
 		return slice;
 	}
@@ -240,7 +242,7 @@ export class VirtualClock extends TimedClock implements MachineClock {
 		}
 		const before = performance.now();
 		await alarm.sleep(Math.ceil(ns / NS_PER_MS));
-		this.pace.breathed();
+		this.breathed();
 		const slept = Math.floor((performance.now() - before) * NS_PER_MS);
 		this.#skippedNs += Math.min(ns, slept);
 	}
