@@ -12,6 +12,7 @@ import { x87Semantics } from "../../src/cpu/semantics/x87.ts";
 import { compareResults } from "./compare.ts";
 import { makeBatch } from "./generate.ts";
 import { QUESTIONS } from "./instructions.ts";
+import { MMX_QUESTIONS } from "./mmx-questions.ts";
 import { runNative } from "./native.ts";
 import { Subject } from "./subject.ts";
 
@@ -23,7 +24,9 @@ const subject = new Subject({
 	...mmxSemantics,
 	...fxsaveSemantics,
 });
-const wanted = QUESTIONS.filter(({ name }) => new RegExp(pattern).test(name));
+const wanted = [...QUESTIONS, ...MMX_QUESTIONS].filter(({ name }) =>
+	new RegExp(pattern).test(name),
+);
 let failed = 0;
 for (const question of wanted) {
 	let differing = 0;

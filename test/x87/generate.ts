@@ -224,6 +224,31 @@ export function makeBatch(
 	return { code, memoryBytes, count, cases };
 }
 
+/** An operand in the range that a transcendental instruction is made for. */
+function inDomain(random: Random, name: string, other: Number80): Number80 {
+	const sign = random.once(2) ? 0x8000 : 0;
+	const m = fraction(random) | TOP;
+	if (random.once(8)) {
+		const near = random.once(2) ? { m: TOP, se: sign | 16383 } : other;
+		return random.once(2) ? near : neighbour(random, near);
+	}
+	switch (name) {
+		case "f2xm1":
+			return { m, se: sign | (16382 - random.below(80)) };
+		case "fyl2xp1":
+			return { m, se: sign | (16381 - random.below(80)) };
+		case "fyl2x":
+			return { m, se: 16383 - 3 + random.below(6) };
+		case "fsin":
+		case "fcos":
+		case "fptan":
+		case "fsincos":
+			return { m, se: sign | (16383 - 8 + random.below(74)) };
+		default:
+			return other;
+	}
+}
+
 function fillCase(random: Random, question: Question, view: DataView): void {
 	const control = controlWord(random);
 	view.setUint16(0, control, true);
@@ -231,12 +256,13 @@ function fillCase(random: Random, question: Question, view: DataView): void {
 	const tags = random.below(3);
 	view.setUint8(4, tags === 0 ? random.next() & 0xff : 0xff);
 	if (tags === 1 && /^f(b|i)?ld/.test(question.name)) view.setUint8(4, 0);
-	const st0 = number80(random);
+	let st0 = number80(random);
 	let st1 = random.once(2) ? number80(random) : neighbour(random, st0);
 	if (question.name === "fscale" && !random.once(4)) {
 		const exponent = 16383 - 3 + random.below(22);
 		st1 = { m: fraction(random) | TOP, se: (st1.se & 0x8000) | exponent };
 	}
+	if (!random.once(6)) st0 = inDomain(random, question.name, st0);
 	for (let r = 0; r < 8; r++) {
 		const value = r === 0 ? st0 : r <= 2 ? st1 : number80(random);
 		view.setBigUint64(32 + 16 * r, value.m, true);

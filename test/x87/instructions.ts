@@ -149,3 +149,15 @@ export const QUESTIONS: readonly Question[] = [
 	...unary,
 	...control,
 ];
+
+/** Instructions whose results are exact to within one unit in the last place. */
+export const TRANSCENDENTAL: readonly Question[] = [
+	register("f2xm1", 0xd9, 0xf0),
+	register("fyl2x", 0xd9, 0xf1),
+	register("fptan", 0xd9, 0xf2),
+	register("fpatan", 0xd9, 0xf3),
+	register("fyl2xp1", 0xd9, 0xf9),
+	register("fsincos", 0xd9, 0xfb),
+	register("fsin", 0xd9, 0xfe),
+	register("fcos", 0xd9, 0xff),
+];

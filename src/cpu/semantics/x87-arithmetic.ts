@@ -65,7 +65,7 @@ const withInteger =
 	};
 
 /** A kernel on ST(0), or on ST(0) and ST(1), that does everything. */
-export const unary =
+const unary =
 	(kernel: string): Semantics =>
 	(e) => {
 		begin(e);
@@ -129,6 +129,14 @@ export const X87_ARITHMETIC: SemanticsTable = {
 	FXTRACT: unary("x87_extract"),
 	FPREM: unary("x87_remainder"),
 	FPREM1: unary("x87_remainder_nearest"),
+	F2XM1: unary("x87_exponential"),
+	FYL2X: unary("x87_logarithm"),
+	FYL2XP1: unary("x87_logarithm_plus_one"),
+	FPTAN: unary("x87_tangent"),
+	FPATAN: unary("x87_arctangent"),
+	FSIN: unary("x87_sine"),
+	FCOS: unary("x87_cosine"),
+	FSINCOS: unary("x87_sine_cosine"),
 	FCHS: onSign((e, se) => e.xor(se, e.i32(F80_SIGN))),
 	FABS: onSign((e, se) => e.and(se, e.i32(~F80_SIGN))),
 	FXAM: examine,
