@@ -21,6 +21,9 @@ const PRECISION = 12;
 /** Fraction bits of a double beyond those. */
 const EXCESS = F64.fractionBits + 1 - PRECISION;
 
+/** The smallest normal single, as a double's pattern. */
+const SMALLEST = BigInt(F64.bias - F32.bias + 1) << BigInt(F64.fractionBits);
+
 /** A single's pattern from a double's, kept to 12 bits; below the normal range, zero. */
 function shortened(t: SseTerms, x: Value<"f64">): I64 {
 	const { e } = t;
@@ -32,7 +35,9 @@ function shortened(t: SseTerms, x: Value<"f64">): I64 {
 		e.op<"f64">("f64.reinterpret_i64", cut),
 	);
 	const pattern = t.let(t.wide(e.op<"i32">("i32.reinterpret_f32", single)));
-	const tiny = t.ltU(t.magnitude(F32, pattern), F32.smallestNormal);
+	// Zero as silicon has it: the smallest normal counts as tiny, and rounding
+	// must not lift a result above it.
+	const tiny = t.leU(t.magnitude(F64, bits), SMALLEST);
 	return t.select(tiny, t.and(pattern, F32.sign), pattern);
 }
 

@@ -39,7 +39,7 @@ function compare(t: SseTerms, f: Format, x: I64, y: I64, quietToo: I32): Pair {
 	};
 }
 
-/** MIN and MAX give the second operand, as it is, for NaNs and for two zeros. */
+/** MIN and MAX give the second operand for NaNs, signalling ones too, and for two zeros. */
 function extremeKernel(
 	name: string,
 	f: Format,
@@ -54,9 +54,9 @@ function extremeKernel(
 			const t = new SseTerms(e);
 			const { unordered, a, b } = compare(t, f, x, y, t.i32(1));
 			const first = e.op<"i32">(better, a, b);
-			const number = t.select(first, t.operand(f, x), t.operand(f, y));
+			const chosen = t.and(first, t.eqz(unordered));
 			t.finish();
-			return t.select(unordered, y, number);
+			return t.select(chosen, t.operand(f, x), t.operand(f, y));
 		},
 	};
 }

@@ -23,7 +23,7 @@ import type {
 	SemanticsTable,
 	Vector,
 } from "./emitter.ts";
-import { pair, RDI, state32, triple, VECTOR_UD } from "./integer-values.ts";
+import { pair, state32, triple, VECTOR_UD } from "./integer-values.ts";
 import {
 	direct,
 	half,
@@ -34,6 +34,7 @@ import {
 	withHalf,
 } from "./sse-access.ts";
 import { VECTOR_ARITHMETIC, VECTOR_UNARY } from "./sse-integer.ts";
+import { storeSelected } from "./sse-move.ts";
 import { raisePending, requireX87 } from "./x87-stack.ts";
 
 const CR0_EM = 1 << 2;
@@ -46,13 +47,13 @@ function requireMmx(e: Emitter): void {
 }
 
 /** The x87's stack becomes eight registers in use with TOP at 0; behind the last access that can fault. */
-function claim(e: Emitter): void {
+export function claim(e: Emitter): void {
 	e.writeState(FPU_TOP, e.i32(0), 0, 0, 4);
 	e.writeState(FPU_TAG, e.i32(0xff), 0, 0, 4);
 }
 
 /** Writes an MMX register, the x87's exponent included. */
-function put(e: Emitter, destination: Operand, bits: I64): void {
+export function put(e: Emitter, destination: Operand, bits: I64): void {
 	const low = lowOnly(e, bits);
 	destination.writeVector(withHalf(e, low, 1, e.i64(MMX_EXPONENT)));
 }
@@ -212,30 +213,10 @@ const moveMask = mmx((e, form) => {
 const maskedStore = mmx((e, form) => {
 	const [data, mask] = pair(form);
 	const bits = e.op<"i32">("i8x16.bitmask", mask.readVector());
-	const left = e.variable(e.and(bits, e.i32(0xff)));
-	const bytes = data.read() as I64;
-	const width = form.addressSize;
-	const base = e.readGpr(RDI, width);
-	const place = (index: I32) => {
-		const sum = e.add(base, e.toWidth(base.type === "i64" ? 64 : 32, index));
-		return e.zeroExtend(width, sum);
-	};
-	e.if(left.get(), () => {
-		// All bytes between can be written when the first and the last can.
-		const selected = left.get();
-		e.prepareStore("data", place(e.ctz(selected)), 8);
-		e.prepareStore("data", place(e.sub(e.i32(31), e.clz(selected))), 8);
-		e.loop((again) => {
-			const rest = left.get();
-			const index = e.let(e.ctz(rest));
-			const shift = e.extendU(e.shl(index, e.i32(3)));
-			const byte = e.wrap(e.shrU(bytes, shift));
-			e.storeSegment("data", place(index), 8, byte);
-			left.set(e.and(rest, e.sub(rest, e.i32(1))));
-			again(left.get());
-		});
-	});
+	const selected = e.let(e.and(bits, e.i32(0xff)));
+	// Here alone the x87 is claimed even if the store then faults.
 	claim(e);
+	storeSelected(e, form, data.readVector(), selected, 8);
 });
 
 /** EMMS: all registers empty, for the x87 to use. */

@@ -118,28 +118,42 @@ const storeInteger: Semantics = (_, form) => {
 /** A mask bit for each byte; the selected ones go to DS:rDI. */
 const maskedStore = sse((e, form) => {
 	const [data, mask] = pair(form);
-	const left = e.variable(e.op<"i32">("i8x16.bitmask", mask.readVector()));
-	const bytes = data.readVector();
+	const selected = e.op<"i32">("i8x16.bitmask", mask.readVector());
+	storeSelected(e, form, data.readVector(), e.let(selected), 16);
+});
+
+/**
+ * Stores the bytes of `bytes` that are bits of `selected` at DS:rDI. All
+ * `lengthBytes` must be writable, even if none is selected: the manual leaves
+ * that open, and silicon (AMD's) decided.
+ */
+export function storeSelected(
+	e: Emitter,
+	form: Form,
+	bytes: Vector,
+	selected: I32,
+	lengthBytes: 8 | 16,
+): void {
 	const width = form.addressSize;
 	const base = e.readGpr(RDI, width);
 	const place = (index: I32) => {
 		const sum = e.add(base, e.toWidth(base.type === "i64" ? 64 : 32, index));
 		return e.zeroExtend(width, sum);
 	};
-	e.if(left.get(), () => {
-		// All bytes between can be written when the first and the last can.
-		const selected = left.get();
-		e.prepareStore("data", place(e.ctz(selected)), 8);
-		e.prepareStore("data", place(e.sub(e.i32(31), e.clz(selected))), 8);
+	for (let i = 0; i < lengthBytes; i += 8) {
+		e.prepareStore("data", place(e.i32(i)), 64);
+	}
+	const left = e.variable(selected);
+	e.if(left.get(), () =>
 		e.loop((again) => {
 			const rest = left.get();
 			const index = e.let(e.ctz(rest));
 			e.storeSegment("data", place(index), 8, byteAt(e, bytes, index));
 			left.set(e.and(rest, e.sub(rest, e.i32(1))));
 			again(left.get());
-		});
-	});
-});
+		}),
+	);
+}
 
 function byteAt(e: Emitter, bytes: Vector, index: I32): I32 {
 	const moved = e.op("i8x16.swizzle", bytes, e.op("i8x16.splat", index));
