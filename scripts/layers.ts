@@ -222,7 +222,7 @@ export function findCycles(
 
 /** Where a run would stop being reproducible, and the one place that may. */
 const UNREPEATABLE =
-	/\b(?:Date\.now|new Date\(\)|performance\.now|Math\.random)/;
+	/\b(?:Date\.now|new Date\(\)|performance\.now|Math\.random|getRandomValues)/;
 const mayMeasure = ["machine/clock.ts", "node/", "browser/"];
 
 /** Wall time and randomness outside the places that inject them. */
