@@ -261,9 +261,9 @@ export class Cpu implements SystemContext {
 		this.mmu.watcher = undefined;
 		if (retired === 0) return this.#handle(status);
 		if (resume) state.set32(EFLAGS, state.get32(EFLAGS) & ~EFLAGS_RF);
-		const reason = this.#handle(
-			status === STATUS_BUDGET ? STATUS_NEXT : status,
-		);
+		// A fault now is the next instruction's: it comes again after the trap.
+		const done = status === STATUS_BUDGET || status === STATUS_FAULT;
+		const reason = this.#handle(done ? STATUS_NEXT : status);
 		// INT clears TF on its way, so no trap follows it.
 		if (singleStep && !this.#softwareInterrupt) hits |= DR6_BS;
 		if (reason !== undefined || hits === 0) return reason;

@@ -33,6 +33,7 @@ import {
 	TSS_32,
 	typeOf,
 } from "./descriptors.ts";
+import { isLongActive, returnFarLong, transferLong } from "./long-transfers.ts";
 import { ReturnTarget, transferByParagraph } from "./return-frames.ts";
 import { stackMask } from "./segment-access.ts";
 import {
@@ -100,6 +101,7 @@ function transfer(
 	bytes: number,
 ): Status {
 	const state = cpu.state;
+	if (isLongActive(state)) return transferLong(cpu, selector, offset, bytes);
 	if (isNull(selector)) raise(VECTOR_GP, 0);
 	const address = requireDescriptor(state, selector, VECTOR_GP);
 	const high = readHigh(cpu, address);
@@ -257,6 +259,7 @@ export function returnFar(
 	popBytes: number,
 ): Status {
 	const state = cpu.state;
+	if (isLongActive(state)) return returnFarLong(cpu, bytes, popBytes);
 	const offset = peekStack(cpu, 0, bytes);
 	const selector = peekStack(cpu, bytes, bytes) & 0xffff;
 	const released = bytes * 2 + popBytes;

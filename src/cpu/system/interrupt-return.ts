@@ -38,6 +38,7 @@ import {
 	KIND_SOFTWARE,
 	NO_ERROR_CODE,
 } from "./interrupts.ts";
+import { interruptReturnLong, isLongActive } from "./long-transfers.ts";
 import { DR7_ENABLES } from "./mode-control.ts";
 import { ReturnTarget, transferByParagraph } from "./return-frames.ts";
 import { stackMask } from "./segment-access.ts";
@@ -93,6 +94,7 @@ function requireVirtual8086Privilege(state: StateView): void {
 export function interruptReturn(cpu: SystemContext, bytes: number): Status {
 	const state = cpu.state;
 	if (usesParagraphs(state)) return returnByParagraph(cpu, bytes);
+	if (isLongActive(state)) return returnInLongMode(cpu, bytes);
 	if (state.get32(EFLAGS) & EFLAGS_NT) {
 		returnToTask(cpu, nextRipOf(state));
 		return STATUS_STOP_JUMP;
@@ -120,9 +122,21 @@ export function interruptReturn(cpu: SystemContext, bytes: number): Status {
 	return STATUS_STOP_JUMP;
 }
 
+/** There are no tasks to return to in long mode. */
+function returnInLongMode(cpu: SystemContext, bytes: number): Status {
+	const state = cpu.state;
+	if (state.get32(EFLAGS) & EFLAGS_NT) raise(VECTOR_GP, 0);
+	const cpl = state.get32(CPL);
+	const mask = returnMask(state, bytes);
+	const image = interruptReturnLong(cpu, bytes);
+	if (state.get32(CPL) === cpl) return finish(state, image, mask);
+	setFlags(state, image, mask);
+	return STATUS_STOP_JUMP;
+}
+
 /** The flags that an image may change from the current level. */
 function returnMask(state: StateView, bytes: number): number {
-	const wide = bytes === 4;
+	const wide = bytes > 2;
 	const cpl = state.get32(CPL);
 	const iopl = (state.get32(EFLAGS) & EFLAGS_IOPL) >>> EFLAGS_IOPL_SHIFT;
 	let mask = wide ? RETURN_FLAGS_32 : RETURN_FLAGS_16;

@@ -135,11 +135,16 @@ export class ReturnTarget {
 		setEsp(state, pointer, stackMask(state));
 		const level = this.#codeSelector & SELECTOR_RPL;
 		state.set32(CPL, level);
-		dropInnerSegment(state, ES, level);
-		dropInnerSegment(state, DS, level);
-		dropInnerSegment(state, FS, level);
-		dropInnerSegment(state, GS, level);
+		dropInnerSegments(state, level);
 	}
+}
+
+/** Before the outer `level` goes on. */
+export function dropInnerSegments(state: StateView, level: number): void {
+	dropInnerSegment(state, ES, level);
+	dropInnerSegment(state, DS, level);
+	dropInnerSegment(state, FS, level);
+	dropInnerSegment(state, GS, level);
 }
 
 /** Intel SDM vol. 2, RET, "RETURN-TO-OUTER-PRIVILEGE-LEVEL": no inner data is left behind. */
