@@ -209,9 +209,14 @@ function branchTarget(s: Sequence, e: Encoded, index: number): number {
 	return s.random.chance(0.5) ? index + 1 : -1 - index;
 }
 
-/** Most bytes an instruction may lose; whether UD0 and UD1 have a ModR/M byte depends on the vendor. */
-function shortestCut(row: OpcodeRow, { length }: { length: number }): number {
-	return /^UD[01]$/.test(row.mnemonic) ? 0 : length - 1;
+/** Most bytes an instruction may lose; vendors differ in how much of one that does not exist they fetch. */
+function mostCut(
+	mode: Mode,
+	row: OpcodeRow,
+	{ length }: { length: number },
+): number {
+	const exists = !/^UD[01]$/.test(row.mnemonic);
+	return exists && !(mode === 64 && row.invalidIn64) ? length - 1 : 0;
 }
 
 /** Where the code starts: mostly well inside, sometimes across the page boundary or up to the very end. */
@@ -222,7 +227,8 @@ function chooseCodeOffset(s: Sequence): { offset: number; cut: number } {
 		return { offset: 0x1000 - random.between(1, s.code.length + 1), cut: 0 };
 	if (kind < 8) {
 		const last = s.instructions[s.instructions.length - 1];
-		const most = last === undefined ? 0 : shortestCut(rowOfId(last.row), last);
+		const most =
+			last === undefined ? 0 : mostCut(s.mode, rowOfId(last.row), last);
 		const cut = random.chance(0.5) ? 0 : random.below(most + 1);
 		return { offset: CODE_BYTES - s.code.length + cut, cut };
 	}

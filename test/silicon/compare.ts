@@ -43,6 +43,7 @@ export interface Difference {
 }
 
 const PAGE_FAULT = 14;
+const PAGE_PRESENT = 1;
 const NAMES_32 = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
 const NAMES_64 = [
 	..."rax rcx rdx rbx rsp rbp rsi rdi".split(" "),
@@ -97,12 +98,13 @@ function compareEnding(
 	if (mayFaultOtherwise(test, silicon, subject)) return;
 	out.number("vector", silicon.vector, subject.vector);
 	out.number("rip", silicon.rip, subject.rip);
-	const bits = ~uncomparedErrorBits(silicon);
-	out.number("error code", silicon.errorCode & bits, subject.errorCode & bits);
 	const anywhere =
 		silicon.vector === PAGE_FAULT &&
 		subject.vector === PAGE_FAULT &&
 		mayFaultAnywhere(test, silicon);
+	// Another page may be present, or not.
+	const bits = ~(uncomparedErrorBits(silicon) | (anywhere ? PAGE_PRESENT : 0));
+	out.number("error code", silicon.errorCode & bits, subject.errorCode & bits);
 	if (!anywhere) out.number("cr2", silicon.faultAddress, subject.faultAddress);
 }
 
