@@ -33,7 +33,9 @@ for (const question of wanted) {
 	for (let done = 0; done < Number(cases); done += CHUNK) {
 		const count = Math.min(CHUNK, Number(cases) - done);
 		const batch = makeBatch(question, count, Number(seed) + done);
-		const verdict = compareResults(batch, subject.run(batch), runNative(batch));
+		const verdict = compareResults(batch, subject.run(batch), () =>
+			runNative(batch),
+		);
 		if (differing === 0 && verdict.differing > 0) {
 			console.log(`${question.name}\n${verdict.examples.join("\n")}`);
 		}

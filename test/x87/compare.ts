@@ -15,8 +15,21 @@ export interface Verdict {
 const MOST_EXAMPLES = 5;
 const SIGNAL_AT = IMAGE_BYTES + 16;
 
-/** Compares the results of a batch. */
+/**
+ * Compares the results of a batch with `ask()`, the processor's. What differs
+ * is asked again: a switch of tasks between two instructions makes the kernel
+ * save and restore the x87, and AMD's FXSAVE forgets the last instruction then.
+ */
 export function compareResults(
+	batch: Batch,
+	ours: Uint8Array,
+	ask: () => Uint8Array,
+): Verdict {
+	const first = compareOnce(batch, ours, ask());
+	return first.differing === 0 ? first : compareOnce(batch, ours, ask());
+}
+
+function compareOnce(
 	batch: Batch,
 	ours: Uint8Array,
 	theirs: Uint8Array,

@@ -141,6 +141,78 @@ const control = [
 	{ name: "emms", code: [0x0f, 0x77], memoryBytes: 0 },
 ];
 
+/** What one instruction remembers, as the next one stores it. */
+const sequences: readonly Question[] = [
+	{
+		...memory("fld; fnstenv", 0xd9, 0, "f32", 32),
+		code: [0xd9, 2, 0xd9, 0x32],
+	},
+	{
+		...memory("fadd; fnstenv", 0xd9, 0, "f32", 32),
+		code: [0xd8, 0xc1, 0xd9, 0x32],
+	},
+	{
+		...memory("prefixed fst; fnstenv", 0xd9, 0, "any", 32),
+		code: [0x64, 0x66, 0xdd, 0xd3, 0x66, 0xd9, 0x32],
+	},
+	{
+		...memory("fist; fnsave", 0xd9, 0, "any", 112),
+		code: [0xdb, 0x52, 4, 0xdd, 0x32],
+	},
+	{
+		...memory("fnop; fnstenv", 0xd9, 0, "any", 32),
+		code: [0xd9, 0xd0, 0xd9, 0x32],
+	},
+	{
+		...memory("fincstp; fnstenv", 0xd9, 0, "any", 32),
+		code: [0xd9, 0xf7, 0xd9, 0x32],
+	},
+	{
+		...memory("ffree; fnstenv", 0xd9, 0, "any", 32),
+		code: [0xdd, 0xc1, 0xd9, 0x32],
+	},
+	{
+		...memory("fxch; fnstenv", 0xd9, 0, "any", 32),
+		code: [0xd9, 0xc9, 0xd9, 0x32],
+	},
+	{
+		...memory("fcmovb; fnstenv", 0xd9, 0, "any", 32),
+		code: [0xda, 0xc1, 0xd9, 0x32],
+	},
+	{
+		...memory("fnclex; fnstenv", 0xd9, 0, "any", 32),
+		code: [0xdb, 0xe2, 0xd9, 0x32],
+	},
+	{
+		...memory("fld; fwait; fnstenv", 0xd9, 0, "any", 32),
+		code: [0xdd, 2, 0x9b, 0xd9, 0x32],
+	},
+	{
+		...memory("fld; fldcw; fnstenv", 0xd9, 0, "any", 32),
+		code: [0xdd, 2, 0xd9, 0x6a, 16, 0xd9, 0x32],
+	},
+	{
+		...memory("fld; paddb; fnstenv", 0xd9, 0, "any", 32),
+		code: [0xdd, 2, 0x0f, 0xfc, 0xca, 0xd9, 0x32],
+	},
+	{
+		...memory("fneni; fnstenv", 0xd9, 0, "any", 32),
+		code: [0xdb, 0xe0, 0xd9, 0x32],
+	},
+	{
+		...memory("frstor; fnsave", 0xd9, 0, "any", 112),
+		code: [0xdd, 0x22, 0xdd, 0x32],
+	},
+	{
+		...memory("fldenv; fnstenv", 0xd9, 0, "any", 32),
+		code: [0xd9, 0x22, 0xd9, 0x32],
+	},
+	{
+		...memory("fldenv16; fnstenv", 0xd9, 0, "any", 32),
+		code: [0x66, 0xd9, 0x22, 0xd9, 0x32],
+	},
+];
+
 /** All instructions whose results are exact. */
 export const QUESTIONS: readonly Question[] = [
 	...arithmetic,
@@ -148,6 +220,7 @@ export const QUESTIONS: readonly Question[] = [
 	...comparisons,
 	...unary,
 	...control,
+	...sequences,
 ];
 
 /** Instructions whose results are exact to within one unit in the last place. */

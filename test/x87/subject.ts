@@ -92,6 +92,7 @@ export class Subject {
 			commit: () => {},
 			system: () => 0,
 			resolve: () => this.#record,
+			hot: undefined,
 		};
 		const source = {
 			semanticsOf: (mnemonic: string) => semantics[mnemonic],
@@ -105,7 +106,7 @@ export class Subject {
 		this.#state.set32(CR0, 0x8005_0033);
 		this.#state.set32(CR4, 1 << 9);
 		this.#selector(CS, 0x33);
-		this.#selector(DS, 0x2b);
+		this.#selector(DS, 0);
 	}
 
 	/** The results of the batch's cases, as native.c gives them. */
@@ -129,20 +130,25 @@ export class Subject {
 		this.#view.setInt32(at + SEGMENT_SELECTOR, value, true);
 	}
 
+	/** Records for the code, and one behind that ends the run. */
 	#prepare(code: readonly number[]): void {
-		const bytes = new Uint8Array(15);
+		const bytes = new Uint8Array(code.length + 15);
 		bytes.set(code);
-		const instruction = decode(bytes, 0, 15, { codeSize: 64 });
-		if (typeof instruction === "string") {
-			throw new Error(`${code.map((x) => x.toString(16))}: ${instruction}`);
-		}
 		const mode = makeMode(64, 64, true);
-		const handler = this.#engine.handlerFor(instruction, mode);
-		const next = instruction.lengthBytes;
-		writeRecord(this.#view, this.#record, handler, 0, instruction);
-		const end = this.#record + RECORD_BYTES;
-		writePseudoRecord(this.#view, end, HANDLER_FAULT, next);
-		this.#view.setInt32(end + RECORD_IMMEDIATE, VECTOR_END, true);
+		let record = this.#record;
+		let at = 0;
+		while (at < code.length) {
+			const instruction = decode(bytes, at, 15, { codeSize: 64 });
+			if (typeof instruction === "string") {
+				throw new Error(`${code.map((x) => x.toString(16))}: ${instruction}`);
+			}
+			const handler = this.#engine.handlerFor(instruction, mode);
+			writeRecord(this.#view, record, handler, at, instruction);
+			record += RECORD_BYTES;
+			at += instruction.lengthBytes;
+		}
+		writePseudoRecord(this.#view, record, HANDLER_FAULT, at);
+		this.#view.setInt32(record + RECORD_IMMEDIATE, VECTOR_END, true);
 	}
 
 	/** 0, or the signal that Linux would send. */

@@ -188,8 +188,15 @@ function environmentWords(e: Emitter, unit: number): I32[] {
 	].map((word) => e.let(word));
 }
 
-/** Upper halves of 32-bit slots that hold 16 bits are all ones. */
-const HALF_SLOTS = [0, 1, 2, 6];
+/**
+ * Where 32-bit slots hold 16 bits, the upper half is all ones: always, in
+ * protected mode, or with linear pointers.
+ */
+const HALF_SLOTS = {
+	always: [0, 1, 2],
+	selectors: [6],
+	linear: [3, 5],
+} as const;
 
 function storeEnvironment(e: Emitter, target: Operand, bytes: number): void {
 	const unit = bytes / 7;
@@ -197,11 +204,14 @@ function storeEnvironment(e: Emitter, target: Operand, bytes: number): void {
 	// The end first: a fault must come before anything is written.
 	target.at(bytes - 1, 8).prepareWrite();
 	const linear = usesLinearPointers(e);
+	const has = (slots: readonly number[], i: number) =>
+		unit === 4 && slots.includes(i);
 	words.forEach((word, i) => {
-		const fill = e.or(word, e.i32(0xffff_0000));
-		// In real mode the last slot carries address bits instead.
-		const filled = i === 6 ? e.select(linear, word, fill) : fill;
-		const value = HALF_SLOTS.includes(i) && unit === 4 ? filled : word;
+		const full = e.or(word, e.i32(0xffff_0000));
+		let value = word;
+		if (has(HALF_SLOTS.always, i)) value = full;
+		if (has(HALF_SLOTS.selectors, i)) value = e.select(linear, word, full);
+		if (has(HALF_SLOTS.linear, i)) value = e.select(linear, full, word);
 		target.at(i * unit, unit * 8).write(value);
 	});
 }
