@@ -9,13 +9,16 @@
  * @journey S:120 Breakpoints
  */
 
+import { CR4, DR } from "./state.ts";
 import type { StateView } from "./state-view.ts";
-import { DR } from "./state.ts";
+import { CR4_DE } from "./system/control-bits.ts";
 
 /** DR6.B0..B3 cleared, and fixed bits as the processor reports them. */
 const BREAKPOINTS = 4;
 const TYPE_EXECUTE = 0;
 const TYPE_WRITE = 1;
+/** Needs CR4.DE; undefined, and here nothing, without. */
+const TYPE_PORT = 2;
 const LENGTH_BYTES = [1, 2, 8, 4];
 
 /** Whether DR7 arms anything. */
@@ -46,14 +49,40 @@ export function dataBreakpoints(
 	let hits = 0;
 	for (let i = 0; i < BREAKPOINTS; i++) {
 		const type = typeOf(state, i);
-		if (!isArmed(state, i) || type === TYPE_EXECUTE) continue;
+		if (!isArmed(state, i)) continue;
+		if (type === TYPE_EXECUTE || type === TYPE_PORT) continue;
 		if (type === TYPE_WRITE && !write) continue;
-		const length = LENGTH_BYTES[controlField(state, i) >> 2] as number;
-		const address = state.getWide(DR, i);
-		const start = address - (address % length);
-		if (linear < start + length && start < linear + bytes) hits |= 1 << i;
+		if (overlaps(state, i, linear, bytes)) hits |= 1 << i;
 	}
 	return hits;
+}
+
+/** DR6 bits of the port breakpoints that IN or OUT touches. */
+export function portBreakpoints(
+	state: StateView,
+	port: number,
+	bytes: number,
+): number {
+	if ((state.get32(CR4) & CR4_DE) === 0) return 0;
+	let hits = 0;
+	for (let i = 0; i < BREAKPOINTS; i++) {
+		if (!isArmed(state, i) || typeOf(state, i) !== TYPE_PORT) continue;
+		if (overlaps(state, i, port, bytes)) hits |= 1 << i;
+	}
+	return hits;
+}
+
+/** The watched range is as long as LEN says, and aligned to it. */
+function overlaps(
+	state: StateView,
+	index: number,
+	from: number,
+	bytes: number,
+): boolean {
+	const length = LENGTH_BYTES[controlField(state, index) >> 2] as number;
+	const address = state.getWide(DR, index);
+	const start = address - (address % length);
+	return from < start + length && start < from + bytes;
 }
 
 function isArmed(state: StateView, index: number): boolean {

@@ -10,12 +10,9 @@
  */
 
 import { GuestMemory } from "../memory/guest-memory.ts";
-import {
-	breakpointsArmed,
-	dataBreakpoints,
-	instructionBreakpoints,
-} from "./breakpoints.ts";
+import { breakpointsArmed, instructionBreakpoints } from "./breakpoints.ts";
 import type { CpuBus } from "./bus.ts";
+import { DebugWatch } from "./debug-watch.ts";
 import { ALL_FEATURES } from "./decode/opcode-table.ts";
 import { CodeCache } from "./engine/code-cache.ts";
 import { ColdEngine, type EngineImports } from "./engine/cold-engine.ts";
@@ -67,10 +64,11 @@ import {
 	FEATURES,
 	type Feature,
 } from "./system/cpuid.ts";
-import { DR6_BS, noteDebugStatus } from "./system/debug-status.ts";
+import { noteDebugStatus } from "./system/debug-status.ts";
 import {
 	deliverException,
 	deliverHardwareInterrupt,
+	HALTED_SHUTDOWN,
 } from "./system/exception-delivery.ts";
 import { updateMode } from "./system/mode-control.ts";
 import { OPERATIONS } from "./system/operations.ts";
@@ -118,8 +116,9 @@ export class Cpu implements SystemContext {
 	#retiredBefore = 0;
 	#budgetGiven = 0;
 	#exitRequested = false;
-	/** The instruction being stepped is an INT of some kind. */
-	#softwareInterrupt = false;
+	readonly #watch: DebugWatch;
+	/** An instruction is executed under single-step or breakpoints. */
+	#isWatched = false;
 	#mode = -1;
 	/**
 	 * Sees every exception and software interrupt before the guest does; `true`
@@ -140,6 +139,7 @@ export class Cpu implements SystemContext {
 		const { buffer } = memory;
 		this.memory = new GuestMemory(buffer, RAM_BASE, memoryBytes);
 		this.state = new StateView(buffer, STATE_BASE);
+		this.#watch = new DebugWatch(this.state);
 		this.bus = bus;
 		this.#code = new CodeCache(
 			buffer,
@@ -222,6 +222,7 @@ export class Cpu implements SystemContext {
 	/** One stay in generated code with what comes before and after it. */
 	#step(): ExitReason | undefined {
 		const { state } = this;
+		if (state.get32(HALTED) === HALTED_SHUTDOWN) return "triple-fault";
 		const shadow = state.get32(SHADOW) === state.get32(BUDGET);
 		if (!shadow && !this.#takeInterrupt()) return "triple-fault";
 		if (state.get32(HALTED)) return "halt";
@@ -247,39 +248,52 @@ export class Cpu implements SystemContext {
 	/** One instruction under single-step or breakpoints. */
 	#stepDebugged(left: number, singleStep: boolean): ExitReason | undefined {
 		const { state } = this;
+		const watch = this.#watch;
 		const resume = (state.get32(EFLAGS) & EFLAGS_RF) !== 0;
-		if (!resume && this.#hitsInstructionBreakpoint()) return this.#debugTrap();
-		let hits = 0;
-		this.#softwareInterrupt = false;
-		this.mmu.watcher = (linear, bytes, write) => {
-			hits |= dataBreakpoints(state, linear, bytes, write);
-		};
-		state.set32(BUDGET, 1);
+		const open = !resume && !watch.isHeld;
+		if (open && this.#hitsInstructionBreakpoint()) return this.#debugTrap();
+		this.mmu.watcher = (linear, bytes, write) =>
+			watch.access(linear, bytes, write);
+		this.#isWatched = true;
+		watch.begin();
 		const status = this.#engine.run();
 		const retired = 1 - state.get32(BUDGET);
 		state.set32(BUDGET, left - retired);
+		this.#isWatched = false;
 		this.mmu.watcher = undefined;
-		if (retired === 0) return this.#handle(status);
+		if (retired === 0) {
+			watch.abandon();
+			return this.#handle(status);
+		}
 		if (resume) state.set32(EFLAGS, state.get32(EFLAGS) & ~EFLAGS_RF);
 		// A fault now is the next instruction's: it comes again after the trap.
 		const done = status === STATUS_BUDGET || status === STATUS_FAULT;
 		const reason = this.#handle(done ? STATUS_NEXT : status);
-		// INT clears TF on its way, so no trap follows it.
-		if (singleStep && !this.#softwareInterrupt) hits |= DR6_BS;
+		const hits = watch.end(singleStep);
 		if (reason !== undefined || hits === 0) return reason;
 		noteDebugStatus(state, hits);
 		return this.#debugTrap();
 	}
 
+	/** False beyond the segment's end: there the fetch faults. */
 	#hitsInstructionBreakpoint(): boolean {
 		const { state } = this;
-		const linear = this.#codeAddress(state.get32(MODE));
-		const hits = instructionBreakpoints(state, linear);
-		if (hits !== 0) noteDebugStatus(state, hits);
-		return hits !== 0;
+		try {
+			const linear = this.#codeAddress(state.get32(MODE));
+			const hits = instructionBreakpoints(state, linear);
+			if (hits !== 0) noteDebugStatus(state, hits);
+			return hits !== 0;
+		} catch (fault) {
+			asFault(fault);
+			return false;
+		}
 	}
 
+	/** A HLT that traps does not wait. */
 	#debugTrap(): ExitReason | undefined {
+		const { state } = this;
+		if (state.get32(HALTED) === HALTED_SHUTDOWN) return "triple-fault";
+		state.set32(HALTED, 0);
 		return this.#deliver(new GuestFault(VECTOR_DB, undefined));
 	}
 
@@ -373,10 +387,10 @@ export class Cpu implements SystemContext {
 			commit: () => this.mmu.commit(),
 			system: (operation, a, b, c) => {
 				try {
-					if (operation === OPERATION_INT) {
-						this.#softwareInterrupt = true;
-						if (this.#intercept(a)) return STATUS_STOP_JUMP;
+					if (operation === OPERATION_INT && this.#intercept(a)) {
+						return STATUS_STOP_JUMP;
 					}
+					if (this.#isWatched) this.#watch.operation(operation, a, b);
 					const run = OPERATIONS_BY_NUMBER[operation] as Operation;
 					return run(this, a, b, c);
 				} catch (fault) {
