@@ -1,0 +1,70 @@
+/**
+ * What devices need from the embedder. Each interface is the narrowest that
+ * its device can live with, so that a file, a memory buffer, a web stream or a
+ * test can stand behind it.
+ *
+ * Whatever may take time returns a promise; whatever is done at once returns
+ * `undefined`, which saves the guest a wait. A rejected promise, or a throw,
+ * becomes an error status for the guest, never more.
+ *
+ * Relies on nothing; devices and embedders rely on it.
+ *
+ * @journey D:140 What stands behind a device
+ */
+
+/** Done at once, or later. */
+export type Completion = Promise<void> | undefined;
+
+/**
+ * Storage for a block device. Offsets and lengths are multiples of 512 and lie
+ * within `sizeBytes`. Several calls may be under way at a time; those that
+ * overlap may happen in either order.
+ */
+export interface BlockBackend {
+	/** A multiple of 512. */
+	readonly sizeBytes: number;
+	readonly readOnly: boolean;
+	/** What it likes to be asked for, a power of two; default 4096. */
+	readonly preferredBytes?: number;
+	/** Fills all of `target`, or fails. */
+	read(offset: number, target: Uint8Array): Completion;
+	/** Stores all of `source`, or fails. */
+	write(offset: number, source: Uint8Array): Completion;
+	/** Everything written and completed before survives whatever comes. */
+	flush(): Completion;
+	/** Makes the range zero; storage is given back if `mayUnmap`. */
+	writeZeroes(
+		offset: number,
+		lengthBytes: number,
+		mayUnmap: boolean,
+	): Completion;
+	/** The range's contents do not matter any more. */
+	discard(offset: number, lengthBytes: number): Completion;
+	/** The guest is gone. */
+	close?(): Completion;
+}
+
+/** Randomness, good enough for keys. */
+export interface EntropySource {
+	fill(target: Uint8Array): void;
+}
+
+/** The far end of a console port: a terminal, a pipe, a stream. */
+export interface ConsolePortBackend {
+	/** Takes what the guest printed; a promise holds the guest back. */
+	write(bytes: Uint8Array): Completion;
+	/** Removes and returns up to `maxBytes` of input; empty = nothing now. */
+	read(maxBytes: number): Uint8Array;
+	/** The device sets it; to be called when `read` has something new. */
+	onInput: () => void;
+	/** In characters; undefined where that means nothing. */
+	readonly size?: ConsoleSize | undefined;
+	/** The device sets it; to be called when `size` has changed. */
+	onResize?: () => void;
+}
+
+/** How large a terminal is. */
+export interface ConsoleSize {
+	readonly columns: number;
+	readonly rows: number;
+}

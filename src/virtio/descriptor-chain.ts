@@ -1,0 +1,182 @@
+/**
+ * One buffer as a driver offers it: a chain of descriptors, first those the
+ * device may read, then those it may write (virtio 1.3 §2.7.5). Devices see two
+ * byte strings and need not know how a driver cut them into pieces, which the
+ * specification forbids them to depend on (§2.7.4).
+ *
+ * `ChainBuilder` holds the rules that a hostile driver breaks. After them every
+ * piece is known to lie in guest memory, so nothing here can fail later.
+ *
+ * Relies on guest memory; the queues make chains and the devices use them.
+ *
+ * @journey D:110 A buffer, in pieces
+ */
+
+import type { GuestMemory } from "../memory/guest-memory.ts";
+
+/** The driver must not offer more in one chain (virtio 1.3 §2.7.5). */
+const MOST_CHAIN_BYTES = 2 ** 32;
+
+/** A string of bytes that lies in pieces all over guest memory. */
+export class ScatteredBytes {
+	readonly #memory: GuestMemory;
+	readonly #life: ChainLife;
+	readonly #addresses: number[] = [];
+	readonly #lengths: number[] = [];
+	#lengthBytes = 0;
+
+	constructor(memory: GuestMemory, life: ChainLife) {
+		this.#memory = memory;
+		this.#life = life;
+	}
+
+	get lengthBytes(): number {
+		return this.#lengthBytes;
+	}
+
+	/** The builder has checked the range. */
+	append(address: number, lengthBytes: number): void {
+		if (lengthBytes === 0) return;
+		this.#addresses.push(address);
+		this.#lengths.push(lengthBytes);
+		this.#lengthBytes += lengthBytes;
+	}
+
+	/** A copy of up to `lengthBytes` bytes; shorter where the string ends. */
+	read(offset: number, lengthBytes: number): Uint8Array<ArrayBuffer> {
+		const available = Math.max(0, this.#lengthBytes - offset);
+		const bytes = new Uint8Array(Math.min(lengthBytes, available));
+		this.#eachPiece(offset, bytes.length, (address, length, at) => {
+			bytes.set(this.#memory.bytes.subarray(address, address + length), at);
+		});
+		return bytes;
+	}
+
+	/**
+	 * Gives how much fitted. After a reset the memory belongs to the driver
+	 * again, so a late write goes nowhere (virtio 1.3 §2.4.1).
+	 */
+	write(offset: number, source: Uint8Array): number {
+		if (this.#life.ended) return 0;
+		const available = Math.max(0, this.#lengthBytes - offset);
+		const total = Math.min(source.length, available);
+		this.#eachPiece(offset, total, (address, length, at) => {
+			this.#memory.write(address, source.subarray(at, at + length));
+		});
+		return total;
+	}
+
+	#eachPiece(
+		offset: number,
+		lengthBytes: number,
+		visit: (address: number, lengthBytes: number, at: number) => void,
+	): void {
+		let skip = offset;
+		let done = 0;
+		for (let i = 0; done < lengthBytes; i++) {
+			const length = this.#lengths[i] ?? 0;
+			if (skip >= length) {
+				skip -= length;
+				continue;
+			}
+			const part = Math.min(length - skip, lengthBytes - done);
+			visit((this.#addresses[i] ?? 0) + skip, part, done);
+			done += part;
+			skip = 0;
+		}
+	}
+}
+
+/** Shared by all chains of a queue between two resets. */
+export interface ChainLife {
+	/** The queue was reset: the chains are the driver's again. */
+	ended: boolean;
+}
+
+/** What a device takes from a queue and gives back to it. */
+export class DescriptorChain {
+	/** By which the driver recognises its buffer: head index or buffer id. */
+	readonly id: number;
+	/** Packed rings: how far the used index moves. */
+	readonly descriptorCount: number;
+	/** For the device to read. */
+	readonly readable: ScatteredBytes;
+	/** For the device to write. */
+	readonly writable: ScatteredBytes;
+	readonly #life: ChainLife;
+
+	constructor(id: number, builder: ChainBuilder) {
+		this.id = id;
+		this.descriptorCount = builder.slots;
+		this.readable = builder.readable;
+		this.writable = builder.writable;
+		this.#life = builder.life;
+	}
+
+	/** False after a reset: whoever works on the chain should stop. */
+	get alive(): boolean {
+		return !this.#life.ended;
+	}
+}
+
+/** Collects the descriptors of one chain and checks each. */
+export class ChainBuilder {
+	readonly readable: ScatteredBytes;
+	readonly writable: ScatteredBytes;
+	readonly life: ChainLife;
+	/** Descriptors used up in the ring itself, as against indirect ones. */
+	slots = 0;
+	readonly #memory: GuestMemory;
+	readonly #mostDescriptors: number;
+	#descriptors = 0;
+
+	constructor(memory: GuestMemory, life: ChainLife, mostDescriptors: number) {
+		this.#memory = memory;
+		this.life = life;
+		this.#mostDescriptors = mostDescriptors;
+		this.readable = new ScatteredBytes(memory, life);
+		this.writable = new ScatteredBytes(memory, life);
+	}
+
+	/**
+	 * Adds a buffer descriptor; the value says what is wrong with it, if
+	 * anything. The count ends loops: a chain is never longer than the queue.
+	 */
+	add(
+		address: number,
+		lengthBytes: number,
+		isWritable: boolean,
+	): string | undefined {
+		this.#descriptors++;
+		if (this.#descriptors > this.#mostDescriptors) {
+			return "a descriptor chain is longer than the queue, or loops";
+		}
+		if (!this.#memory.contains(address, lengthBytes)) {
+			return `a buffer at 0x${address.toString(16)}+${lengthBytes} is outside guest memory`;
+		}
+		if (!isWritable && this.writable.lengthBytes > 0) {
+			return "a device-readable descriptor follows a device-writable one";
+		}
+		const list = isWritable ? this.writable : this.readable;
+		list.append(address, lengthBytes);
+		const total = this.readable.lengthBytes + this.writable.lengthBytes;
+		return total > MOST_CHAIN_BYTES
+			? "a descriptor chain is longer than 4 GiB"
+			: undefined;
+	}
+
+	/** Whether an indirect descriptor's table can be walked. */
+	checkTable(address: number, lengthBytes: number): string | undefined {
+		if (lengthBytes === 0 || lengthBytes % 16 !== 0) {
+			return `an indirect table of ${lengthBytes} bytes`;
+		}
+		return this.#memory.contains(address, lengthBytes)
+			? undefined
+			: `an indirect table at 0x${address.toString(16)} is outside guest memory`;
+	}
+}
+
+/** A 64-bit guest address as a number; beyond 2^53 it is outside memory anyway. */
+export function readAddress(memory: GuestMemory, at: number): number {
+	return memory.readU32(at + 4) * 2 ** 32 + memory.readU32(at);
+}
