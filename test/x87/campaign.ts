@@ -3,7 +3,7 @@
  * [cases per instruction] [seed]`. Prints what differs; status 1 if anything
  * did.
  *
- * @journey M:654 A million questions each
+ * @journey M:754 A million questions each
  */
 
 import { fxsaveSemantics } from "../../src/cpu/semantics/fxsave.ts";

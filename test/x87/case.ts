@@ -2,7 +2,7 @@
  * Cases for the x87 oracle in the byte form that both sides share: the layouts
  * of native.c's structs.
  *
- * @journey M:642 A case is a state and an instruction
+ * @journey M:742 A case is a state and an instruction
  */
 
 export const IMAGE_BYTES = 160;

@@ -1,7 +1,7 @@
 /**
  * Finds where our results and the processor's differ, and tells it readably.
  *
- * @journey M:652 Spot the difference
+ * @journey M:752 Spot the difference
  */
 
 import { type Batch, CASE_BYTES, IMAGE_BYTES, RESULT_BYTES } from "./case.ts";

@@ -3,7 +3,7 @@
  * that nearly meet, significands that nearly carry, all rounding modes and
  * precisions, masks open and closed.
  *
- * @journey M:650 Asking nastily
+ * @journey M:750 Asking nastily
  */
 
 import { type Batch, CASE_BYTES, IMAGE_BYTES } from "./case.ts";

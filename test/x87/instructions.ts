@@ -2,7 +2,7 @@
  * The instructions that the x87 oracle asks about, and how much memory each
  * touches.
  *
- * @journey M:648 What to ask
+ * @journey M:748 What to ask
  */
 
 /** One instruction to try. */

@@ -2,7 +2,7 @@
  * Questions about MMX, one for each row of the opcode table with an MMX
  * register, in its register and its memory form.
  *
- * @journey M:649 The same for MMX
+ * @journey M:749 The same for MMX
  */
 
 import type { OpcodeRow } from "../../src/cpu/decode/instruction.ts";

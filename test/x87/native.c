@@ -8,7 +8,7 @@
  * result: the image, RAX, RFLAGS, the signal that ended it, padding to 16,
  * memory. Code stands at 0x10000000; RDX points at the memory, 0x20000000.
  *
- * @journey M:640 Asking the real coprocessor
+ * @journey M:740 Asking the real coprocessor
  */
 #define _GNU_SOURCE
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  * Builds native.c and runs batches through it. Needs a C compiler and an
  * x86-64 processor; `nativeAvailable` tells.
  *
- * @journey M:644 Building the oracle
+ * @journey M:744 Building the oracle
  */
 
 import { execFileSync, spawnSync } from "node:child_process";

@@ -4,7 +4,7 @@
  *
  * A number is a bigint in units of 2^-bits.
  *
- * @journey M:656 The truth, slowly
+ * @journey M:756 The truth, slowly
  */
 
 /** pi / 2 as processors reduce by it, in units of 2^-65. */

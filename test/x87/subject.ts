@@ -2,7 +2,7 @@
  * Our side of the x87 oracle: one instruction at a time through the cold
  * engine, with the state of a case put in and taken out.
  *
- * @journey M:646 The coprocessor on trial
+ * @journey M:746 The coprocessor on trial
  */
 
 import { decode } from "../../src/cpu/decode/decoder.ts";
