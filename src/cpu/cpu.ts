@@ -387,10 +387,10 @@ export class Cpu implements SystemContext {
 			commit: () => this.mmu.commit(),
 			system: (operation, a, b, c) => {
 				try {
+					if (this.#isWatched) this.#watch.operation(operation, a, b);
 					if (operation === OPERATION_INT && this.#intercept(a)) {
 						return STATUS_STOP_JUMP;
 					}
-					if (this.#isWatched) this.#watch.operation(operation, a, b);
 					const run = OPERATIONS_BY_NUMBER[operation] as Operation;
 					return run(this, a, b, c);
 				} catch (fault) {
