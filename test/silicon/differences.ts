@@ -132,17 +132,22 @@ const FAR_RETURN = /^(RETF|IRET)$/;
 /** #SS, #GP, #PF and #AC: what reading and checking a return frame may raise. */
 const FRAME_FAULTS: readonly number[] = [12, 13, 14, 17];
 
-/** True if both results fault in the same far return, so that it may be with another exception. */
+/** #PF and #AC: whichever part of an operand is touched first decides. */
+const PART_FAULTS: readonly number[] = [PAGE_FAULT, 17];
+
+/** True if both results fault in the same instruction, but perhaps with another exception. */
 export function mayFaultOtherwise(
 	test: SiliconCase,
 	result: SiliconResult,
 	other: SiliconResult,
 ): boolean {
+	if (result.rip !== other.rip) return false;
+	const both = (faults: readonly number[]) =>
+		faults.includes(result.vector) && faults.includes(other.vector);
+	const mnemonic = mnemonicAt(test, endingIndex(test, result));
 	return (
-		result.rip === other.rip &&
-		FRAME_FAULTS.includes(result.vector) &&
-		FRAME_FAULTS.includes(other.vector) &&
-		FAR_RETURN.test(mnemonicAt(test, endingIndex(test, result)))
+		(both(FRAME_FAULTS) && FAR_RETURN.test(mnemonic)) ||
+		(both(PART_FAULTS) && MULTI_PART.test(mnemonic))
 	);
 }
 
