@@ -33,3 +33,6 @@ export const MXCSR_FTZ = 1 << 15;
 export const MXCSR_INITIAL = 0x1f80;
 /** Bits that may be set; the rest raise #GP(0) when loaded (what FXSAVE reports as MXCSR_MASK). */
 export const MXCSR_WRITABLE = 0xffff;
+
+/** Element of FLOAT_SCRATCH where kernels leave the flags they raised; zero between instructions. */
+export const SCRATCH_RAISED = 15;

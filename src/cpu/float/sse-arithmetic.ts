@@ -11,6 +11,12 @@
 import { MXCSR_IE, MXCSR_ZE } from "../mxcsr.ts";
 import type { I64, Variable } from "../semantics/emitter.ts";
 import type { Kernel } from "./kernel.ts";
+import {
+	type ExactOperation,
+	exactDifference,
+	exactProduct,
+	exactSum,
+} from "./sse-exact.ts";
 import { FORMATS, type Format, SseTerms, unpack } from "./sse-format.ts";
 import {
 	normalizeAndRound,
@@ -42,7 +48,12 @@ function chooseNan(t: SseTerms, f: Format, a: I64, b: I64): I64 {
 }
 
 /** (a, b) → a OP b, all in patterns. */
-function binaryKernel(name: string, f: Format, operation: Operation): Kernel {
+function binaryKernel(
+	name: string,
+	f: Format,
+	operation: Operation,
+	exactly?: ExactOperation,
+): Kernel {
 	return {
 		name: `sse_${name}_${f.name}`,
 		params: ["i64", "i64"],
@@ -51,12 +62,19 @@ function binaryKernel(name: string, f: Format, operation: Operation): Kernel {
 			const [x, y] = args as [I64, I64];
 			const t = new SseTerms(e);
 			const result = t.var64(0);
-			t.if(
-				t.or(t.isNan(f, x), t.isNan(f, y)),
-				() => result.set(chooseNan(t, f, x, y)),
-				() => operation(t, f, t.operand(f, x), t.operand(f, y), result),
-			);
-			t.finish();
+			const thoroughly = () => {
+				t.if(
+					t.or(t.isNan(f, x), t.isNan(f, y)),
+					() => result.set(chooseNan(t, f, x, y)),
+					() => operation(t, f, t.operand(f, x), t.operand(f, y), result),
+				);
+				t.finish();
+			};
+			if (exactly === undefined) thoroughly();
+			else {
+				const attempt = exactly(t, f, x, y);
+				t.if(attempt.holds, () => result.set(attempt.result), thoroughly);
+			}
 			return result.get();
 		},
 	};
@@ -271,9 +289,9 @@ function rootOfFinite(t: SseTerms, f: Format, a: I64): I64 {
 
 export const SSE_ARITHMETIC_KERNELS: readonly Kernel[] = FORMATS.flatMap(
 	(f) => [
-		binaryKernel("add", f, add),
-		binaryKernel("sub", f, subtract),
-		binaryKernel("mul", f, multiply),
+		binaryKernel("add", f, add, exactSum),
+		binaryKernel("sub", f, subtract, exactDifference),
+		binaryKernel("mul", f, multiply, exactProduct),
 		binaryKernel("div", f, divide),
 		sqrtKernel(f),
 	],

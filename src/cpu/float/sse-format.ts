@@ -8,7 +8,13 @@
  * @journey E:662 Two formats, one text
  */
 
-import { MXCSR_DAZ, MXCSR_DE, MXCSR_IE, MXCSR_RC_SHIFT } from "../mxcsr.ts";
+import {
+	MXCSR_DAZ,
+	MXCSR_DE,
+	MXCSR_IE,
+	MXCSR_RC_SHIFT,
+	SCRATCH_RAISED,
+} from "../mxcsr.ts";
 import type { I32, I64, Variable } from "../semantics/emitter.ts";
 import { FLOAT_SCRATCH, MXCSR } from "../state.ts";
 import type { KernelEmitter } from "./kernel.ts";
@@ -56,9 +62,6 @@ function format(name: "f32" | "f64", bits: bigint, fraction: bigint): Format {
 export const F32 = format("f32", 32n, 23n);
 export const F64 = format("f64", 64n, 52n);
 export const FORMATS: readonly Format[] = [F32, F64];
-
-/** Where flags wait for `sse_raise`; zero between instructions. */
-const SCRATCH_RAISED = 15;
 
 /** Adds to the flags that the instruction at hand has raised. */
 export function addRaised(t: Terms, flags: I32): void {
@@ -142,6 +145,12 @@ export class SseTerms extends Terms {
 
 	raiseSignalling(f: Format, ...operands: readonly I64[]): void {
 		for (const x of operands) this.raiseIf(this.isSignalling(f, x), MXCSR_IE);
+	}
+
+	/** Where the result, with operands that are not denormal, cannot have raised more than PE: not tiny, not infinite, no zero. */
+	isSafe(f: Format, x: I64): I32 {
+		const least = f.smallestNormal + 1n;
+		return this.ltU(this.sub(this.magnitude(f, x), least), f.infinity - least);
 	}
 
 	/** The bits as a WebAssembly float, for comparing and rounding; never of a NaN that shall survive. */

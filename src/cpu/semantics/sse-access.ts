@@ -7,7 +7,8 @@
  * @journey E:680 Before and after every SSE instruction
  */
 
-import { CR0, CR4 } from "../state.ts";
+import { SCRATCH_RAISED } from "../mxcsr.ts";
+import { CR0, CR4, FLOAT_SCRATCH } from "../state.ts";
 import type {
 	Emitter,
 	Form,
@@ -105,11 +106,13 @@ export const direct =
  * behind.
  */
 export function settle(e: Emitter): void {
-	e.if(e.kernel("sse_raise", "i32"), () => {
-		const enabled = e.and(state32(e, CR4), e.i32(CR4_OSXMMEXCPT));
-		e.faultIf(e.eqz(enabled), VECTOR_UD);
-		e.fault(VECTOR_XM);
-	});
+	e.if(e.readState(FLOAT_SCRATCH, SCRATCH_RAISED, 0, 4) as I32, () =>
+		e.if(e.kernel("sse_raise", "i32"), () => {
+			const enabled = e.and(state32(e, CR4), e.i32(CR4_OSXMMEXCPT));
+			e.faultIf(e.eqz(enabled), VECTOR_UD);
+			e.fault(VECTOR_XM);
+		}),
+	);
 }
 
 // Vectors

@@ -1,6 +1,6 @@
 /**
- * Conversions between integers, singles and doubles, and ROUND. The kernels
- * do the work; what is common and surely exact stays in line.
+ * Conversions between integers, singles and doubles, and ROUND. What is
+ * common and surely right stays in line, the kernels do the rest.
  *
  * Relies on `sse-access.ts`; conversions with MMX registers are in
  * `sse-mmx.ts`.
@@ -17,6 +17,8 @@ import type {
 	Integer,
 	Semantics,
 	SemanticsTable,
+	Value,
+	ValueType,
 	Vector,
 } from "./emitter.ts";
 import { pair, state32 } from "./integer-values.ts";
@@ -30,7 +32,19 @@ import {
 	withHalf,
 	zero,
 } from "./sse-access.ts";
-import { DOUBLE, type FloatFormat, SINGLE, widen } from "./sse-float-shape.ts";
+import {
+	DOUBLE,
+	type FloatFormat,
+	fromFloat,
+	isOrdinary,
+	isOrdinaryVector,
+	isPlain,
+	isSafeResult,
+	isSafeVector,
+	SINGLE,
+	toFloat,
+	widen,
+} from "./sse-float-shape.ts";
 
 /** MXCSR.RC. */
 export function roundingControl(e: Emitter): I32 {
@@ -83,6 +97,30 @@ export function lanesToIntegers(
 	return result;
 }
 
+/** `fast` where `condition` holds, else `slow` through kernels, flags settled. */
+function choose<T extends ValueType>(
+	e: Emitter,
+	condition: I32,
+	fast: () => Value<T>,
+	slow: () => Value<T>,
+	write: (value: Value<T>) => void,
+): void {
+	e.if(
+		condition,
+		() => write(fast()),
+		() => {
+			const value = e.let(slow());
+			settle(e);
+			write(value);
+		},
+	);
+}
+
+/** Wasm's rounding for the fast path, where MXCSR, if it matters, is plain. */
+function roundingName(rounding: Rounding): "nearest" | "trunc" {
+	return rounding === "truncate" ? "trunc" : "nearest";
+}
+
 /** CVTPS2DQ, CVTPD2DQ and the truncating ones. */
 const toIntegers = (
 	f: FloatFormat,
@@ -92,37 +130,76 @@ const toIntegers = (
 	sse((e, form) => {
 		const [destination, source] = pair(form);
 		const value = aligned(source).readVector();
-		const mode = modeOf(e, rounding);
-		const result = lanesToIntegers(e, f, value, count, mode);
-		settle(e);
-		destination.writeVector(result);
+		const integral = e.op(`${f.packed}.${roundingName(rounding)}`, value);
+		const rounded = e.let(integral);
+		const size = e.op(`${f.packed}.abs`, rounded);
+		const limit = f === SINGLE ? e.f32(2 ** 31) : e.f64(2 ** 31);
+		const fits = e.op(`${f.packed}.lt`, size, e.op(`${f.packed}.splat`, limit));
+		const all = e.op<"i32">(`${f.lanes}.all_true`, fits);
+		const convert =
+			f === SINGLE ? "i32x4.trunc_sat_f32x4_s" : "i32x4.trunc_sat_f64x2_s_zero";
+		choose(
+			e,
+			e.and(all, isPlain(e)),
+			() => e.op(convert, rounded),
+			() => lanesToIntegers(e, f, value, count, modeOf(e, rounding)),
+			(result) => destination.writeVector(result),
+		);
 	});
 
-/** CVTSS2SI, CVTSD2SI and the truncating ones, to a general register of either width. */
+/** CVTSS2SI, CVTSD2SI and the truncating ones, to a general register of either width. What is exact needs no look at MXCSR. */
 const toInteger = (f: FloatFormat, rounding: Rounding): Semantics =>
 	sse((e, form) => {
 		const [destination, source] = pair(form);
-		const bits = widen(e, source.read());
-		const kernel = `sse_${f.name}_to_i${destination.width}`;
-		const result = e.kernel(kernel, "i64", bits, modeOf(e, rounding));
-		settle(e);
-		destination.write(e.toWidth(destination.width, result));
+		const { width } = destination;
+		const bits = source.read();
+		const x = toFloat(e, f, bits);
+		const rounded = e.let(e.op(`${f.name}.${roundingName(rounding)}`, x));
+		const limit = (n: number) => (f === SINGLE ? e.f32(n) : e.f64(n));
+		const compare = (name: string, other: Value) =>
+			e.op<"i32">(`${f.name}.${name}`, rounded as Value, other);
+		const fits = e.and(
+			compare("ge", limit(-(2 ** (width - 1)))),
+			compare("lt", limit(2 ** (width - 1))),
+		);
+		const quiet = e.or(compare("eq", x), isPlain(e));
+		const integer = width === 64 ? "i64" : "i32";
+		const kernel = `sse_${f.name}_to_i${width}`;
+		const mode = () => modeOf(e, rounding);
+		choose<"i32" | "i64">(
+			e,
+			e.and(fits, quiet),
+			() => e.op(`${integer}.trunc_sat_${f.name}_s`, rounded as Value),
+			() => e.kernel(kernel, "i64", widen(e, bits), mode()),
+			(result) => destination.write(e.toWidth(width, result as Integer)),
+		);
 	});
 
-/** CVTSI2SS, CVTSI2SD. A double holds every 32-bit integer. */
+/** CVTSI2SS, CVTSI2SD. A double holds every 32-bit integer; otherwise small ones are exact. */
 const fromInteger = (f: FloatFormat): Semantics =>
 	sse((e, form) => {
 		const [destination, source] = pair(form);
 		const value = source.readSigned();
+		const convert = (): Integer => {
+			const name = `${f.name}.convert_${value.type}_s`;
+			return fromFloat(e, f, e.op(name, value));
+		};
 		if (f === DOUBLE && source.width === 32) {
-			const converted = e.op<"f64">("f64.convert_i32_s", value);
-			destination.write(e.op<"i64">("i64.reinterpret_f64", converted));
+			destination.write(convert());
 			return;
 		}
-		const wide = value.type === "i32" ? e.extendS(value as I32) : value;
-		const bits = e.kernel(`sse_i64_to_${f.name}`, "i64", wide);
-		settle(e);
-		destination.write(e.toWidth(f.bits, bits));
+		const precision = f === SINGLE ? 24 : 53;
+		const { width } = source;
+		const shifted = e.add(value, e.constant(width, 2 ** precision));
+		const small = e.ltU(shifted, e.constant(width, 2 ** (precision + 1)));
+		const wide = () => (value.type === "i32" ? e.extendS(value as I32) : value);
+		choose<"i32" | "i64">(
+			e,
+			e.or(small, isPlain(e)),
+			convert,
+			() => e.kernel(`sse_i64_to_${f.name}`, "i64", wide()),
+			(result) => destination.write(e.toWidth(f.bits, result as Integer)),
+		);
 	});
 
 /** Singles from the low `count` dwords, the other lanes of `old` kept; flags are not settled. */
@@ -144,9 +221,13 @@ export function singlesFromIntegers(
 const singlesFromDwords = sse((e, form) => {
 	const [destination, source] = pair(form);
 	const value = aligned(source).readVector();
-	const result = singlesFromIntegers(e, value, 4, zero(e));
-	settle(e);
-	destination.writeVector(result);
+	choose(
+		e,
+		isPlain(e),
+		() => e.op("f32x4.convert_i32x4_s", value),
+		() => singlesFromIntegers(e, value, 4, zero(e)),
+		(result) => destination.writeVector(result),
+	);
 });
 
 /** Always exact. */
@@ -156,35 +237,69 @@ const doublesFromDwords = sse((e, form) => {
 	destination.writeVector(e.op("f64x2.convert_low_i32x4_s", value));
 });
 
-/** CVTSS2SD, CVTSD2SS. */
-const otherFormat = (from: FloatFormat, to: FloatFormat): Semantics =>
-	sse((e, form) => {
-		const [destination, source] = pair(form);
-		const bits = widen(e, source.read());
-		const result = e.kernel(`sse_${from.name}_to_${to.name}`, "i64", bits);
-		settle(e);
-		destination.write(e.toWidth(to.bits, result));
-	});
+/** CVTSS2SD: exact but for NaNs and denormals. */
+const doubleFromSingle = sse((e, form) => {
+	const [destination, source] = pair(form);
+	const bits = source.read();
+	const promote = () =>
+		e.op<"f64">("f64.promote_f32", toFloat(e, SINGLE, bits));
+	choose<"i32" | "i64">(
+		e,
+		isOrdinary(e, SINGLE, bits),
+		() => fromFloat(e, DOUBLE, promote()),
+		() => e.kernel("sse_f32_to_f64", "i64", widen(e, bits)),
+		(result) => destination.write(result as Integer),
+	);
+});
+
+const singleFromDouble = sse((e, form) => {
+	const [destination, source] = pair(form);
+	const bits = source.read();
+	const demoted = e.op("f32.demote_f64", toFloat(e, DOUBLE, bits));
+	const result = e.let(fromFloat(e, SINGLE, demoted) as I32);
+	// A safe result has no denormal as its source.
+	choose<"i32" | "i64">(
+		e,
+		e.and(isSafeResult(e, SINGLE, result), isPlain(e)),
+		() => result,
+		() => e.kernel("sse_f64_to_f32", "i64", bits),
+		(single) => destination.write(e.wrap(single as Integer)),
+	);
+});
+
+/** The low half in both halves, so that the high one does not matter. */
+function lowTwice(e: Emitter, v: Vector): Vector {
+	const low = [0, 1, 2, 3, 4, 5, 6, 7];
+	return e.let(e.shuffle(v, v, [...low, ...low]));
+}
 
 const doublesFromSingles = sse((e, form) => {
 	const [destination, source] = pair(form);
 	const value = source.readVector();
 	const lane = (i: number): I64 =>
 		e.kernel("sse_f32_to_f64", "i64", laneBits(e, SINGLE, value, i));
-	const result = e.let(withHalf(e, lowOnly(e, lane(0)), 1, lane(1)));
-	settle(e);
-	destination.writeVector(result);
+	choose(
+		e,
+		isOrdinaryVector(e, SINGLE, lowTwice(e, value)),
+		() => e.op("f64x2.promote_low_f32x4", value),
+		() => withHalf(e, lowOnly(e, lane(0)), 1, lane(1)),
+		(result) => destination.writeVector(result),
+	);
 });
 
 const singlesFromDoubles = sse((e, form) => {
 	const [destination, source] = pair(form);
 	const value = aligned(source).readVector();
+	const demoted = e.let(e.op("f32x4.demote_f64x2_zero", value));
 	const lane = (i: 0 | 1): I32 =>
 		e.wrap(e.kernel("sse_f64_to_f32", "i64", half(e, value, i)));
-	const low = withDword(e, zero(e), 0, lane(0));
-	const result = withDword(e, low, 1, lane(1));
-	settle(e);
-	destination.writeVector(result);
+	choose(
+		e,
+		e.and(isSafeVector(e, SINGLE, lowTwice(e, demoted)), isPlain(e)),
+		() => demoted,
+		() => withDword(e, withDword(e, zero(e), 0, lane(0)), 1, lane(1)),
+		(result) => destination.writeVector(result),
+	);
 });
 
 /** ROUND's immediate: bits 1:0 a mode, bit 2 MXCSR's instead, bit 3 keeps quiet about inexactness. */
@@ -232,8 +347,8 @@ export const SSE_CONVERT: SemanticsTable = {
 	CVTSI2SD: fromInteger(DOUBLE),
 	CVTDQ2PS: singlesFromDwords,
 	CVTDQ2PD: doublesFromDwords,
-	CVTSS2SD: otherFormat(SINGLE, DOUBLE),
-	CVTSD2SS: otherFormat(DOUBLE, SINGLE),
+	CVTSS2SD: doubleFromSingle,
+	CVTSD2SS: singleFromDouble,
 	CVTPS2PD: doublesFromSingles,
 	CVTPD2PS: singlesFromDoubles,
 	ROUNDSS: roundScalar(SINGLE),

@@ -86,10 +86,14 @@ export function areOrdinary(
 	a: Integer,
 	b: Integer,
 ): I32 {
+	return e.and(isOrdinary(e, f, a), isOrdinary(e, f, b));
+}
+
+/** 1 when it is neither a NaN nor a denormal. */
+export function isOrdinary(e: Emitter, f: FloatFormat, x: Integer): I32 {
 	const limit = constant(e, f, f.infinity);
-	const nan = (x: Integer) => e.gtU(magnitude(e, f, x), limit);
-	const odd = (x: Integer) => e.or(nan(x), isDenormal(e, f, x));
-	return e.eqz(e.or(odd(a), odd(b)));
+	const nan = e.gtU(magnitude(e, f, x), limit);
+	return e.eqz(e.or(nan, isDenormal(e, f, x)));
 }
 
 /** 1 when neither is a denormal. */
@@ -183,6 +187,16 @@ export function areOrdinaryLanes(
 ): I32 {
 	const [x, y] = [a, b].map((v) => ordinaryLanes(e, f, v, "no NaNs"));
 	return all(e, f, e.op("v128.and", x as Vector, y as Vector));
+}
+
+/** 1 when every lane is an ordinary number, zero, or infinite. */
+export function isOrdinaryVector(e: Emitter, f: FloatFormat, v: Vector): I32 {
+	return all(e, f, ordinaryLanes(e, f, v, "no NaNs"));
+}
+
+/** 1 when every lane is a result as `isSafeResult` wants it. */
+export function isSafeVector(e: Emitter, f: FloatFormat, v: Vector): I32 {
+	return all(e, f, safeLanes(e, f, v, "no zeros"));
 }
 
 /** 1 when the operands have no denormals and all results are normal (or zero, where zero is always exact). */
