@@ -95,7 +95,7 @@ function declareImports(module: ModuleBuilder): InstructionContext {
 		checkSegment: nothing,
 		system: nothing,
 		commit: module.importFunction("cpu", "commit", [], []),
-		kernel: kernels.declareImports(module),
+		kernel: kernels.declareImports(module, kernels.names),
 	};
 }
 
