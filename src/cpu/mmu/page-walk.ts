@@ -43,6 +43,10 @@ const EFER_NXE = 1 << 11;
 export const PHYSICAL_ADDRESS_BITS = 36;
 /** Address bits of a 64-bit entry's high half that must be 0 (bits 36..51). */
 const RESERVED_HIGH = 0x000f_fff0;
+/** Bits 52..62, which software may use under 4-level paging and not under PAE. */
+const RESERVED_HIGH_PAE = 0x7ff0_0000;
+/** A 4 MiB entry holds address bits 32..39 in bits 13..20; those from 36 on, and bit 21, must be 0. */
+const RESERVED_PSE = 0x003e_0000;
 
 /** Physical memory as page tables need it. */
 export interface TableMemory {
@@ -61,6 +65,8 @@ export class PageWalk {
 	#pse = false;
 	#globalPages = false;
 	#noExecute = false;
+	/** Of a 64-bit entry's high half. */
+	#reservedHigh = 0;
 	readonly #pdptes = new Int32Array(8);
 
 	// Results of the last walk
@@ -101,6 +107,10 @@ export class PageWalk {
 		if ((cr0 & CR0_PG) === 0) this.#mode = "off";
 		else if (efer & EFER_LMA) this.#mode = "four-level";
 		else this.#mode = wide ? "pae" : "two-level";
+		this.#reservedHigh =
+			RESERVED_HIGH |
+			(this.#mode === "pae" ? RESERVED_HIGH_PAE : 0) |
+			(this.#noExecute ? 0 : ENTRY_HIGH_NX);
 	}
 
 	/** Loads PAE's four top entries; #GP(0) for reserved bits (Intel SDM vol. 3, "PDPTE Registers"). */
@@ -147,11 +157,11 @@ export class PageWalk {
 		const pde = this.#memory.read32(pdeAt);
 		if (!(pde & ENTRY_P)) this.#fault(0);
 		if (pde & ENTRY_PS && this.#pse) {
-			if (pde & (1 << 21)) this.#fault(PF_PRESENT | PF_RESERVED);
+			if (pde & RESERVED_PSE) this.#fault(PF_PRESENT | PF_RESERVED);
 			this.#rights(pde, pde, true);
 			this.#markLeaf(pdeAt, pde);
-			// PSE-36: bits 13..20 are address bits 32..39.
-			const high = (pde >>> 13) & 0xff;
+			// PSE-36: bits 13..16 are address bits 32..35.
+			const high = (pde >>> 13) & 0xf;
 			const low = ((pde & 0xffc0_0000) | (linear & 0x3f_f000)) >>> 0;
 			this.physicalPage = high * FOUR_GIB + low;
 			return;
@@ -232,10 +242,7 @@ export class PageWalk {
 		const low = this.#memory.read32(at);
 		if (!(low & ENTRY_P)) this.#fault(0);
 		this.#high = this.#memory.read32(at + 4);
-		const reserved = this.#noExecute
-			? RESERVED_HIGH
-			: RESERVED_HIGH | ENTRY_HIGH_NX;
-		if (this.#high & reserved) this.#fault(PF_PRESENT | PF_RESERVED);
+		if (this.#high & this.#reservedHigh) this.#fault(PF_PRESENT | PF_RESERVED);
 		return low;
 	}
 
