@@ -49,6 +49,15 @@ export const layers: readonly Layer[] = [
 	},
 	// Where the CPU's parts are put together.
 	{ of: "cpu/cpu.ts", mayImport: ["cpu/", "memory/"] },
+	// What it does beside running: watching for a debugger inside the guest.
+	{
+		of: "cpu/debug-watch.ts",
+		mayImport: ["cpu/*", "cpu/semantics/system-operations.ts", "cpu/system/"],
+	},
+	{
+		of: "cpu/breakpoints.ts",
+		mayImport: ["cpu/*", "cpu/system/control-bits.ts"],
+	},
 	{
 		of: "cpu/*",
 		mayImport: [],
@@ -80,7 +89,12 @@ export const layers: readonly Layer[] = [
 	},
 	{
 		of: "cpu/system/",
-		mayImport: ["cpu/*", "cpu/mmu/tlb.ts", "cpu/engine/status.ts"],
+		mayImport: [
+			"cpu/*",
+			"cpu/mmu/tlb.ts",
+			"cpu/mmu/linear-address.ts",
+			"cpu/engine/status.ts",
+		],
 		mayImportTypes: ["cpu/semantics/"],
 	},
 	{ of: "cpu/engine/", mayImport: ["cpu/", "wasm/", "memory/"] },
