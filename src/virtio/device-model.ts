@@ -9,6 +9,7 @@
  * @journey D:130 A device of one's own
  */
 
+import type { Completion } from "./backends.ts";
 import type { Virtqueue } from "./virtqueue.ts";
 
 /** One device's own half. It is made anew for each machine reset. */
@@ -32,6 +33,8 @@ export interface DeviceModel {
 	kicked(queueIndex: number): void;
 	/** The driver starts over: chains are dead, features are forgotten. */
 	reset(): void;
+	/** Resolves when the backend has finished everything it was asked. */
+	settle?(): Completion;
 	/** The driver wrote `bytes` at `offset`, both within the space. */
 	writeConfig?(offset: number, bytes: Uint8Array): void;
 }

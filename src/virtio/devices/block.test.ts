@@ -1,0 +1,340 @@
+import { describe, expect, it } from "vitest";
+import { FakeDisk } from "../../../test/support/fake-disk.ts";
+import {
+	MockDriver,
+	type Piece,
+	room,
+	TestMemory,
+} from "../../../test/support/mock-driver.ts";
+import type { BlockBackend } from "../backends.ts";
+import {
+	VIRTIO_CONFIG_S_NEEDS_RESET,
+	VIRTIO_F_INDIRECT_DESC,
+} from "../constants.ts";
+import { VirtioDevice } from "../device.ts";
+import { MemoryDisk } from "../memory-disk.ts";
+import { Block } from "./block.ts";
+import {
+	VIRTIO_BLK_F_CONFIG_WCE,
+	VIRTIO_BLK_F_DISCARD,
+	VIRTIO_BLK_F_FLUSH,
+	VIRTIO_BLK_F_RO,
+	VIRTIO_BLK_F_WRITE_ZEROES,
+} from "./block-request.ts";
+
+const IN = 0;
+const OUT = 1;
+const FLUSH = 4;
+const GET_ID = 8;
+const DISCARD = 11;
+const WRITE_ZEROES = 13;
+const OK = 0;
+const IOERR = 1;
+const UNSUPP = 2;
+const SIZE = 1 << 20;
+
+function header(type: number, sector: number): Uint8Array {
+	const bytes = new Uint8Array(16);
+	const view = new DataView(bytes.buffer);
+	view.setUint32(0, type, true);
+	view.setBigUint64(8, BigInt(sector), true);
+	return bytes;
+}
+
+function segment(sector: number, sectors: number, flags = 0): Uint8Array {
+	const bytes = new Uint8Array(16);
+	const view = new DataView(bytes.buffer);
+	view.setBigUint64(0, BigInt(sector), true);
+	view.setUint32(8, sectors, true);
+	view.setUint32(12, flags, true);
+	return bytes;
+}
+
+const filled = (length: number, value: number) =>
+	new Uint8Array(length).fill(value);
+
+const ALL = [
+	VIRTIO_BLK_F_FLUSH,
+	VIRTIO_BLK_F_CONFIG_WCE,
+	VIRTIO_BLK_F_DISCARD,
+	VIRTIO_BLK_F_WRITE_ZEROES,
+	VIRTIO_F_INDIRECT_DESC,
+];
+
+function setUp(backend: BlockBackend, accept: readonly number[] = ALL) {
+	const memory = new TestMemory(8 << 20);
+	const block = new Block(backend, "lguest-disk-0");
+	const device = new VirtioDevice(block, memory);
+	const driver = MockDriver.started(device, memory, { accept, queueSize: 128 });
+	const queue = driver.queue();
+	/** Sends a request; its last written byte is the status. */
+	const ask = (type: number, sector: number, ...pieces: Piece[]) =>
+		queue.exchange(header(type, sector), ...pieces, room(1));
+	const status = (...args: Parameters<typeof ask>) => ask(...args).at(-1);
+	const send = (type: number, sector: number, ...pieces: Piece[]) =>
+		queue.send(header(type, sector), ...pieces, room(1));
+	return { memory, block, device, driver, queue, ask, status, send };
+}
+
+describe("the block device", () => {
+	it("reads what was written, at once from a disk in memory", () => {
+		const { ask, status } = setUp(new MemoryDisk(SIZE));
+		expect(status(OUT, 3, filled(1024, 0xab))).toBe(OK);
+		const answer = ask(IN, 2, room(2048));
+		expect(answer.subarray(0, 512)).toEqual(filled(512, 0));
+		expect(answer.subarray(512, 1536)).toEqual(filled(1024, 0xab));
+		expect(answer.subarray(1536, 2048)).toEqual(filled(512, 0));
+		expect(answer.at(-1)).toBe(OK);
+	});
+
+	it("does not care how a request is cut (virtio 1.3 §2.7.4.1)", () => {
+		const { queue } = setUp(new MemoryDisk(SIZE));
+		const head = header(OUT, 0);
+		const pieces = [head.subarray(0, 3), head.subarray(3), filled(200, 7)];
+		queue.exchange(...pieces, filled(312, 8), room(1));
+		// Data and status in one piece.
+		const answer = queue.exchange(header(IN, 0), room(100), room(413));
+		expect(answer[199]).toBe(7);
+		expect(answer[200]).toBe(8);
+		expect(answer[512]).toBe(OK);
+	});
+
+	it("moves a request larger than what it holds at a time", () => {
+		const { ask, status } = setUp(new MemoryDisk(4 << 20));
+		const data = Uint8Array.from({ length: 1 << 20 }, (_, i) => i >> 12);
+		expect(status(OUT, 8, data)).toBe(OK);
+		const answer = ask(IN, 8, room(1 << 20));
+		expect(Buffer.compare(answer.subarray(0, 1 << 20), data)).toBe(0);
+	});
+
+	it("says how large it is, what it likes, and who it is", () => {
+		const { driver, ask } = setUp(new MemoryDisk(SIZE));
+		const view = new DataView(driver.side.readConfig(0, 60).buffer);
+		expect(view.getBigUint64(0, true)).toBe(2048n);
+		expect(view.getUint32(20, true)).toBe(512);
+		// Physical blocks of 2^3 sectors: 4096 bytes.
+		expect(view.getUint8(24)).toBe(3);
+		expect([...driver.side.readConfig(33, 1)]).toEqual([0]);
+		expect([...driver.side.readConfig(57, 3)]).toEqual([0, 0, 0]);
+		const id = ask(GET_ID, 0, room(20));
+		expect(new TextDecoder().decode(id)).toBe(`lguest-disk-0${"\0".repeat(8)}`);
+	});
+
+	it("refuses what lies outside the disk, or is no whole sector", () => {
+		const { status } = setUp(new MemoryDisk(SIZE));
+		expect(status(IN, 2048, room(512))).toBe(IOERR);
+		expect(status(IN, 2047, room(1024))).toBe(IOERR);
+		expect(status(OUT, 2 ** 52, filled(512, 1))).toBe(IOERR);
+		expect(status(IN, 0, room(511))).toBe(IOERR);
+		expect(status(IN, 2047, room(512))).toBe(OK);
+	});
+
+	it("answers unknown types with UNSUPP (virtio 1.3 §5.2.6)", () => {
+		const { status } = setUp(new MemoryDisk(SIZE));
+		for (const type of [2, 10, 14, 16, 0xffffffff]) {
+			expect(status(type, 0)).toBe(UNSUPP);
+		}
+	});
+
+	it("asks for a reset when there is no header, or no room for a status", () => {
+		for (const pieces of [
+			[room(1)],
+			[header(IN, 0)],
+			[filled(15, 0), room(1)],
+		]) {
+			const { driver, queue } = setUp(new MemoryDisk(SIZE));
+			queue.send(...pieces);
+			expect(driver.side.readStatus() & VIRTIO_CONFIG_S_NEEDS_RESET).not.toBe(
+				0,
+			);
+		}
+	});
+
+	it("fails writes to a read-only disk without a trace (virtio 1.3 §5.2.6.2)", () => {
+		const disk = MemoryDisk.from(filled(SIZE, 1), { readOnly: true });
+		const { driver, status, ask } = setUp(disk, [...ALL, VIRTIO_BLK_F_RO]);
+		const features = driver.side.readFeatures();
+		expect((features >> BigInt(VIRTIO_BLK_F_RO)) & 1n).toBe(1n);
+		expect((features >> BigInt(VIRTIO_BLK_F_DISCARD)) & 1n).toBe(0n);
+		expect(status(OUT, 0, filled(512, 9))).toBe(IOERR);
+		expect(status(WRITE_ZEROES, 0, segment(0, 8))).toBe(UNSUPP);
+		expect(ask(IN, 0, room(512))[0]).toBe(1);
+	});
+});
+
+describe("discard and write-zeroes", () => {
+	it("clear ranges, and only those", () => {
+		const disk = new FakeDisk(SIZE);
+		const { send } = setUp(disk);
+		send(WRITE_ZEROES, 0, segment(1, 2, 1), segment(8, 1));
+		expect(disk.log).toEqual(["zero 512+1024 unmap"]);
+		send(DISCARD, 0, segment(0, 2048));
+		expect(disk.log[1]).toBe("discard 0+1048576");
+	});
+
+	it("make reads return zeroes (virtio 1.3 §5.2.6.2)", () => {
+		const { ask, status } = setUp(new MemoryDisk(SIZE));
+		status(OUT, 0, filled(4096, 5));
+		expect(status(WRITE_ZEROES, 0, segment(1, 2), segment(5, 1))).toBe(OK);
+		const sectors = ask(IN, 0, room(4096));
+		const first = Array.from({ length: 8 }, (_, i) => sectors[i * 512]);
+		expect(first).toEqual([5, 0, 0, 5, 5, 0, 5, 5]);
+	});
+
+	it("refuse unknown flags, and unmap for discard (virtio 1.3 §5.2.6.2)", () => {
+		const { status } = setUp(new MemoryDisk(SIZE));
+		expect(status(WRITE_ZEROES, 0, segment(0, 1, 2))).toBe(UNSUPP);
+		expect(status(DISCARD, 0, segment(0, 1, 0x80000000))).toBe(UNSUPP);
+		expect(status(DISCARD, 0, segment(0, 1, 1))).toBe(UNSUPP);
+	});
+
+	it("refuse ranges outside, torn segments and too many of them", () => {
+		const { status } = setUp(new MemoryDisk(SIZE));
+		expect(status(WRITE_ZEROES, 0, segment(2047, 2))).toBe(IOERR);
+		expect(status(DISCARD, 0, segment(0, 0xffffffff))).toBe(IOERR);
+		expect(status(DISCARD, 0)).toBe(IOERR);
+		expect(status(DISCARD, 0, filled(17, 0))).toBe(IOERR);
+		const many = Array.from({ length: 17 }, () => segment(0, 1));
+		expect(status(DISCARD, 0, ...many)).toBe(IOERR);
+		expect(status(DISCARD, 0, ...many.slice(1))).toBe(OK);
+	});
+
+	it("are unsupported unless negotiated", () => {
+		const { status } = setUp(new MemoryDisk(SIZE), []);
+		expect(status(DISCARD, 0, segment(0, 1))).toBe(UNSUPP);
+		expect(status(WRITE_ZEROES, 0, segment(0, 1))).toBe(UNSUPP);
+	});
+});
+
+describe("the write cache", () => {
+	const write = (accept: readonly number[], writeback?: number) => {
+		const disk = new FakeDisk(SIZE);
+		const { send, driver, queue } = setUp(disk, accept);
+		if (writeback !== undefined) {
+			driver.side.writeConfig(32, Uint8Array.of(writeback));
+		}
+		send(OUT, 0, filled(512, 1));
+		return { disk, queue, driver };
+	};
+
+	it("is left to flushes when the driver can flush", async () => {
+		const { disk, queue } = write([VIRTIO_BLK_F_FLUSH]);
+		await disk.succeedAll();
+		expect(disk.log).toEqual(["write 0+512"]);
+		expect(queue.takeUsed()).toHaveLength(1);
+	});
+
+	it("is written through before completion when the driver cannot (virtio 1.3 §5.2.6.2)", async () => {
+		const { disk, queue } = write([]);
+		await disk.pending[0]?.succeed();
+		expect(disk.log).toEqual(["write 0+512", "flush"]);
+		expect(queue.takeUsed()).toEqual([]);
+		await disk.succeedAll();
+		expect(queue.takeUsed()).toHaveLength(1);
+	});
+
+	it("is written through when the driver switches it off", async () => {
+		const both = [VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_CONFIG_WCE];
+		const off = write(both, 0);
+		await off.disk.succeedAll();
+		expect(off.disk.log).toContain("flush");
+		expect([...off.driver.side.readConfig(32, 1)]).toEqual([0]);
+		const on = write(both, 1);
+		await on.disk.succeedAll();
+		expect(on.disk.log).not.toContain("flush");
+	});
+
+	it("starts switched off for a driver that can switch but not flush (virtio 1.3 §5.2.5.2)", () => {
+		const { driver } = write([VIRTIO_BLK_F_CONFIG_WCE]);
+		expect([...driver.side.readConfig(32, 1)]).toEqual([0]);
+	});
+
+	it("cannot be switched by a driver that did not say it would", () => {
+		const { driver } = write([VIRTIO_BLK_F_FLUSH], 0);
+		expect([...driver.side.readConfig(32, 1)]).toEqual([1]);
+	});
+
+	it("flushes when asked", async () => {
+		const disk = new FakeDisk(SIZE);
+		const { send, queue } = setUp(disk);
+		send(FLUSH, 0);
+		expect(queue.takeUsed()).toEqual([]);
+		await disk.succeedAll();
+		expect(queue.takeUsed()[0]?.written).toEqual(Uint8Array.of(OK));
+	});
+});
+
+describe("a slow disk", () => {
+	it("has requests finish in the order it likes", async () => {
+		const disk = new FakeDisk(SIZE);
+		const { send, queue } = setUp(disk);
+		const first = send(IN, 0, room(512));
+		const second = send(IN, 8, room(512));
+		await disk.pending[1]?.succeed();
+		expect(queue.takeUsed().map(({ id }) => id)).toEqual([second]);
+		await disk.succeedAll();
+		expect(queue.takeUsed().map(({ id }) => id)).toEqual([first]);
+	});
+
+	it("gets a bounded number of requests at a time, and all in the end", async () => {
+		const disk = new FakeDisk(SIZE);
+		const { queue } = setUp(disk);
+		for (let i = 0; i < 40; i++) queue.offer(header(IN, i), room(512), room(1));
+		queue.kick();
+		expect(disk.pending).toHaveLength(16);
+		await disk.succeedAll();
+		expect(queue.takeUsed()).toHaveLength(40);
+	});
+
+	it("turns failures into an I/O error, whenever they come", async () => {
+		const disk = new FakeDisk(4 << 20);
+		const { send, queue } = setUp(disk);
+		send(IN, 0, room(512 * 1024));
+		await disk.pending[0]?.succeed();
+		await disk.pending[0]?.fail();
+		const [used] = queue.takeUsed();
+		expect(used?.written.at(-1)).toBe(IOERR);
+		// Only what was read counts (virtio 1.3 §2.7.8.2).
+		expect(used?.writtenBytes).toBe(256 * 1024);
+	});
+
+	it("turns a backend that throws into an I/O error", () => {
+		const disk = new MemoryDisk(SIZE);
+		disk.flush = () => {
+			throw new Error("not today");
+		};
+		const { status } = setUp(disk);
+		expect(status(FLUSH, 0)).toBe(IOERR);
+	});
+
+	it("finishes old requests before it takes new ones after a reset", async () => {
+		const disk = new FakeDisk(SIZE);
+		const { send, driver, block } = setUp(disk);
+		send(OUT, 0, filled(512, 1));
+		driver.start({ accept: ALL, queueSize: 128 });
+		const queue = driver.queue();
+		queue.send(header(OUT, 0), filled(512, 2), room(1));
+		expect(disk.log).toEqual(["write 0+512"]);
+		let settled = false;
+		block.settle()?.then(() => {
+			settled = true;
+		});
+		await disk.pending[0]?.succeed();
+		expect(settled).toBe(true);
+		expect(disk.log).toEqual(["write 0+512", "write 0+512"]);
+		await disk.succeedAll();
+		expect(queue.takeUsed()).toHaveLength(1);
+		const sector = new Uint8Array(512);
+		disk.contents.read(0, sector);
+		expect(sector[0]).toBe(2);
+	});
+
+	it("is given no further piece of a request that a reset took away", async () => {
+		const disk = new FakeDisk(4 << 20);
+		const { send, device } = setUp(disk);
+		send(OUT, 0, filled(512 * 1024, 1));
+		device.reset();
+		await disk.succeedAll();
+		expect(disk.log).toEqual(["write 0+262144"]);
+	});
+});
