@@ -1,6 +1,7 @@
 /**
  * IN and OUT. Ports belong to devices, so the whole of it, privilege
- * included, is a system operation; string I/O is in `string.ts`.
+ * included, is a system operation; string I/O is in `string.ts`. A device may
+ * answer with an interrupt, or want the run loop: the instruction ends first.
  *
  * @journey E:338 Ports
  */
