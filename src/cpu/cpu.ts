@@ -189,7 +189,10 @@ export class Cpu implements SystemContext {
 
 	/** The interrupt line: while high, interrupts are taken as IF allows. */
 	setInterruptLine(level: boolean): void {
-		this.state.set32(INTERRUPT_PENDING, level ? 1 : 0);
+		const { state } = this;
+		state.set32(INTERRUPT_PENDING, level ? 1 : 0);
+		// A device may answer a memory access at once: the instruction ends first.
+		if (level && state.get32(EFLAGS) & EFLAGS_IF) state.set32(LEAVE, 1);
 	}
 
 	/** Lets `run` come back at the next opportunity (a device wants the run loop). */

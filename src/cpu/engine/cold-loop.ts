@@ -43,6 +43,7 @@ import {
 	FAULT_HAS_ERROR_CODE,
 	FAULT_VECTOR,
 	type Field,
+	LEAVE,
 	RIP,
 	SEGMENT,
 	SEGMENT_BASE,
@@ -287,22 +288,39 @@ export class ColdLoop {
 		);
 	}
 
-	/** Calls the handler of the record and does what its status says. */
+	/**
+	 * Calls the handler of the record and does what its status says. A REP that
+	 * overwrites its own record goes on with the handler it began with, as the
+	 * processor finishes the instruction it has fetched.
+	 */
 	#emitOutOfLine(next: Label, transfer: Label): void {
 		const code = this.#code;
 		const e = this.#e;
-		e.writeState(BUDGET, this.#get(this.#budget));
-		const status = e.let(
-			callIndirect(
-				this.#context.handlerType,
-				load("i32.load16_u", localGet(this.#record), RECORD_HANDLER),
-				localGet(this.#record),
-				localGet(this.#ripPage),
-			) as Value as I32,
+		const handler = e.let(
+			load("i32.load16_u", localGet(this.#record), RECORD_HANDLER) as I32,
 		);
+		code.loop((again) => {
+			e.writeState(BUDGET, this.#get(this.#budget));
+			const status = e.let(
+				callIndirect(
+					this.#context.handlerType,
+					expr(handler),
+					localGet(this.#record),
+					localGet(this.#ripPage),
+				) as Value as I32,
+			);
+			this.#emitStatus(status, next, transfer, again);
+		});
+	}
+
+	#emitStatus(status: I32, next: Label, transfer: Label, again: Label): void {
+		const code = this.#code;
+		const e = this.#e;
 		const when = (value: number, then: () => void) =>
 			code.if(expr(e.eq(status, e.i32(value))), then);
+		const wanted = () => e.readState(LEAVE) as I32;
 		when(STATUS_NEXT, () => {
+			code.if(expr(wanted()), () => this.#stopBehind());
 			this.#advance();
 			code.br(next);
 		});
@@ -310,7 +328,14 @@ export class ColdLoop {
 			code.set(this.#target, expr(e.readState(RIP)));
 			code.br(transfer);
 		});
-		code.brIf(next, expr(e.eq(status, e.i32(STATUS_REPEAT))));
+		when(STATUS_REPEAT, () => {
+			code.if(expr(wanted()), () => {
+				this.#writeBack(this.#rip());
+				this.#return(STATUS_STOP_JUMP);
+			});
+			this.#emitBudgetCheck();
+			code.br(again);
+		});
 		const budget = this.#get(this.#budget) as I32;
 		const uncounted = expr(e.add(budget, e.i32(1)));
 		when(STATUS_RETRY, () => {
@@ -322,16 +347,19 @@ export class ColdLoop {
 			this.#writeBack(this.#rip());
 			this.#return(STATUS_FAULT);
 		});
-		when(STATUS_STOP, () => {
-			const length = load(
-				"i32.load8_u",
-				localGet(this.#record),
-				RECORD_LENGTH,
-			) as I32;
-			this.#writeBack(e.add(this.#rip(), e.extendU(length)));
-			this.#return(STATUS_STOP);
-		});
+		when(STATUS_STOP, () => this.#stopBehind());
 		this.#return(STATUS_STOP_JUMP);
+	}
+
+	/** Leaves the loop with RIP behind the instruction. */
+	#stopBehind(): void {
+		const length = load(
+			"i32.load8_u",
+			localGet(this.#record),
+			RECORD_LENGTH,
+		) as I32;
+		this.#writeBack(this.#e.add(this.#rip(), this.#e.extendU(length)));
+		this.#return(STATUS_STOP);
 	}
 
 	#inlineContinuation(

@@ -1,0 +1,107 @@
+/**
+ * When interrupts are taken: shadows, devices that answer at once, HLT (Intel
+ * SDM vol. 3, "Maskable Hardware Interrupts" and "Masking Exceptions and
+ * Interrupts When Switching Stacks").
+ *
+ * @journey M:726 Not now
+ */
+
+import { beforeEach, describe, expect, it } from "vitest";
+import { EAX, ECX, EDI, EDX } from "../support/assembler.ts";
+import { CODE, code, Guest, KERNEL_DATA } from "../support/guest.ts";
+
+const IF = 0x200;
+const IRQ = 0x30;
+const DEVICE = 0x1000_0000;
+const SS = 2;
+
+let guest: Guest;
+
+beforeEach(() => {
+	guest = new Guest();
+});
+
+describe("maskable interrupts", () => {
+	it("come before the next instruction once IF is set", () => {
+		guest.cpu.setInterruptLine(true);
+		const program = code().nop().push(IF).popf().label("then").nop().hlt();
+		const stop = guest.run(program);
+		expect(stop.vector).toBe(IRQ);
+		expect(stop.stack[0]).toBe(program.addressOf("then"));
+		expect(guest.eflags & IF).toBe(0);
+	});
+
+	it("wait for the instruction behind STI", () => {
+		guest.cpu.setInterruptLine(true);
+		const program = code().hex("fb").nop().label("then").nop().hlt();
+		expect(guest.run(program).stack[0]).toBe(program.addressOf("then"));
+	});
+
+	it("find STI; CLI closed", () => {
+		guest.cpu.setInterruptLine(true);
+		const program = code().hex("fb fa").nop().label("end").hlt();
+		guest.run(program);
+		expect(guest.eip).toBe(program.addressOf("end") + 1);
+	});
+
+	it("do not wait behind an STI that changes nothing", () => {
+		const program = code().hex("fb").label("then").nop().hlt();
+		guest.load(program);
+		guest.cpu.setInterruptLine(true);
+		expect(guest.run(program, { eflags: IF }).stack[0]).toBe(CODE);
+	});
+
+	it("wait for the instruction behind MOV SS", () => {
+		guest.onDevice = () => guest.cpu.setInterruptLine(true);
+		const program = code().mov(EDX, KERNEL_DATA).load(EAX, DEVICE).hlt();
+		expect(guest.run(program, { eflags: IF }).vector).toBe(IRQ);
+		guest.onDevice = () => {};
+		guest.cpu.setInterruptLine(true);
+		const shadowed = code()
+			.mov(EDX, KERNEL_DATA)
+			.hex("9c 810c24")
+			.dword(IF)
+			.popRegister(EAX)
+			.pushRegister(EAX)
+			.toSegment(SS, EDX)
+			.popf()
+			.label("then")
+			.nop()
+			.hlt();
+		expect(guest.run(shadowed).stack[0]).toBe(shadowed.addressOf("then"));
+	});
+
+	it("wake HLT, which returns behind itself", () => {
+		const program = code().hex("fb").hlt().label("then").nop();
+		expect(guest.run(program).reason).toBe("halt");
+		guest.cpu.setInterruptLine(true);
+		guest.cpu.run(100);
+		expect(guest.word(guest.esp)).toBe(program.addressOf("then"));
+	});
+
+	it("of a device that answers a memory access come behind that instruction", () => {
+		guest.onDevice = () => guest.cpu.setInterruptLine(true);
+		const program = code().store(DEVICE, EAX).label("then").jump("then");
+		const stop = guest.run(program, { eflags: IF });
+		expect(stop.vector).toBe(IRQ);
+		expect(stop.stack[0]).toBe(program.addressOf("then"));
+	});
+
+	it("come between the iterations of REP", () => {
+		let writes = 0;
+		guest.onDevice = () => {
+			writes++;
+			if (writes === 3) guest.cpu.setInterruptLine(true);
+		};
+		const program = code()
+			.mov(ECX, 8)
+			.mov(EDI, DEVICE)
+			.label("rep")
+			.hex("f3ab")
+			.hlt();
+		const stop = guest.run(program, { eflags: IF });
+		expect(stop.vector).toBe(IRQ);
+		expect(stop.stack[0]).toBe(program.addressOf("rep"));
+		expect(guest.gpr(ECX)).toBe(5);
+	});
+});
