@@ -11,6 +11,7 @@
 import { decode } from "../../src/cpu/decode/decoder.ts";
 import type { SizeAttribute } from "../../src/cpu/decode/instruction.ts";
 import { ColdEngine } from "../../src/cpu/engine/cold-engine.ts";
+import { INTENT_BITS } from "../../src/cpu/engine/instruction-emitter.ts";
 import {
 	HANDLER_CROSS,
 	HANDLER_FAULT,
@@ -65,6 +66,7 @@ const PAGE = 4096;
 const RAM_BYTES = 0x1_0000;
 const CS = 1;
 const PAGE_FAULT = 14;
+const INTENT_MASK = (1 << INTENT_BITS) - 1;
 const BREAKPOINT = 3;
 const STAGING = STATE_BASE + SCRATCH.offset;
 
@@ -93,11 +95,12 @@ export class BareProcessor {
 		this.#resetState();
 		const imports = {
 			translate: (low: number, high: number, bytes: number, intent: number) =>
-				this.#translate(low >>> 0, high, bytes, intent !== 0),
+				this.#translate(low >>> 0, high, bytes, (intent & INTENT_MASK) !== 0),
 			checkSegment: () => 1,
 			commit: () => this.#commit(),
 			system: () => this.#breakpoint(),
 			resolve: () => this.#resolve(),
+			hot: undefined,
 		};
 		const source = { semanticsOf, kernels: KERNELS };
 		this.#engine = new ColdEngine(memory, imports, source, []);
