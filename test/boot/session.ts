@@ -31,8 +31,8 @@ export interface ProcessEnd {
 	readonly stderr: string;
 }
 
-const DEFAULT_IDLE_SECONDS = 120;
-const DEFAULT_TOTAL_SECONDS = 900;
+const DEFAULT_IDLE_SECONDS = 300;
+const DEFAULT_TOTAL_SECONDS = 1200;
 const TRANSCRIPT_LINES = 40;
 const SIGNALS: Readonly<Record<string, number>> = {
 	SIGHUP: 1,

@@ -10,7 +10,7 @@ import { debianAsset } from "../../scripts/debian.ts";
 import { INIT_MARKER, initramfs } from "../../scripts/initramfs.ts";
 import { GuestSession } from "../boot/session.ts";
 
-const TEN_MINUTES = 600_000;
+const TWENTY_MINUTES = 1_200_000;
 
 const kernel = await debianAsset("kernel-686");
 const initrd = await initramfs();
@@ -38,7 +38,7 @@ describe.skipIf(kernel === undefined || initrd === undefined)(
 					await session.close();
 				}
 			},
-			TEN_MINUTES,
+			TWENTY_MINUTES,
 		);
 	},
 );
