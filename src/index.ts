@@ -14,6 +14,7 @@ export type {
 	Decompressors,
 } from "./boot/compression.ts";
 export { identify, inspect, type KernelFacts } from "./boot/kernel-image.ts";
+export type { EngineKind } from "./cpu/index.ts";
 export { GuestFailure, LguestError, UsageError } from "./errors.ts";
 export type { ClockKind } from "./machine/clock.ts";
 export { type CrashReport, formatCode } from "./machine/crash-report.ts";

@@ -16,6 +16,7 @@ import { DebugWatch } from "./debug-watch.ts";
 import { ALL_FEATURES } from "./decode/opcode-table.ts";
 import { CodeCache } from "./engine/code-cache.ts";
 import { ColdEngine, type EngineImports } from "./engine/cold-engine.ts";
+import { HotEngine } from "./engine/hot-engine.ts";
 import { inlineForms } from "./engine/inline-forms.ts";
 import { INTENT_BITS } from "./engine/instruction-emitter.ts";
 import {
@@ -86,10 +87,15 @@ export type ExitReason =
 	/** `requestExit` was called. */
 	| "requested";
 
+/** "cold" interprets; "auto" also compiles what is hot. */
+export type EngineKind = "cold" | "auto";
+
 export interface CpuOptions {
 	readonly memoryBytes: number;
 	readonly bus: CpuBus;
 	readonly identity?: CpuIdentityOptions;
+	/** Default "cold". */
+	readonly engine?: EngineKind;
 	/** Opcode-table features that decode; default: what CPUID reports, and hints. */
 	readonly decodedFeatures?: ReadonlySet<string>;
 }
@@ -102,6 +108,7 @@ export interface CpuStatistics {
 	readonly codeInvalidations: number;
 	readonly arenaResets: number;
 	readonly forms: number;
+	readonly regions: number;
 }
 
 export class Cpu implements SystemContext {
@@ -112,6 +119,7 @@ export class Cpu implements SystemContext {
 	readonly cpuid: CpuIdentity;
 	readonly #code: CodeCache;
 	readonly #engine: ColdEngine;
+	readonly #hot: HotEngine | undefined;
 	/** Instructions retired before the current budget was given. */
 	#retiredBefore = 0;
 	#budgetGiven = 0;
@@ -151,10 +159,15 @@ export class Cpu implements SystemContext {
 		this.mmu = new Mmu(buffer, this.state, this.memory, bus, this.#code);
 		this.#engine = new ColdEngine(
 			memory,
-			this.#imports(),
+			this.#imports(options.engine === "auto"),
 			{ semanticsOf, kernels: KERNELS },
 			inlineForms(features),
 		);
+		if (options.engine === "auto") {
+			const { memory: ram } = this;
+			this.#hot = new HotEngine(this.#engine, this.#code, ram, features);
+		}
+		this.#code.makeRoomForForms = (count) => this.#engine.makeRoom(count);
 		this.memory.onWrite = (address, bytes) =>
 			this.#code.invalidate(address, bytes);
 		this.reset();
@@ -184,6 +197,7 @@ export class Cpu implements SystemContext {
 			codeInvalidations: this.#code.invalidations,
 			arenaResets: this.#code.resets,
 			forms: this.#engine.forms.length,
+			regions: this.#hot?.regions ?? 0,
 		};
 	}
 
@@ -209,6 +223,7 @@ export class Cpu implements SystemContext {
 
 	/** Runs at most `budget` instructions. */
 	run(budget: number): ExitReason {
+		this.#hot?.compileWanted();
 		this.#retiredBefore = this.retiredCount();
 		this.#budgetGiven = budget;
 		this.state.set32(BUDGET, budget);
@@ -363,8 +378,9 @@ export class Cpu implements SystemContext {
 	}
 
 	/** The border: nothing is thrown through generated code. */
-	#imports(): EngineImports {
+	#imports(withRegions: boolean): EngineImports {
 		return {
+			hot: withRegions ? (rip) => this.#becameHot(rip >>> 0) : undefined,
 			translate: (low, high, bytes, intent) => {
 				try {
 					const segment = intent >>> INTENT_BITS;
@@ -418,6 +434,18 @@ export class Cpu implements SystemContext {
 		if (!this.onException?.(fault, true)) return false;
 		this.#exitRequested = true;
 		return true;
+	}
+
+	/** A branch target at `rip` has been reached often. */
+	#becameHot(rip: number): void {
+		const mode = this.state.get32(MODE);
+		try {
+			// Regions are made of flat code only: RIP is the linear address.
+			this.#hot?.request(this.mmu.fetchAddress(rip), mode);
+		} catch (fault) {
+			// A mapping that is gone is the cold engine's business.
+			asFault(fault);
+		}
 	}
 
 	/** The record at RIP. */

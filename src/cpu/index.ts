@@ -10,6 +10,7 @@ export {
 	Cpu,
 	type CpuOptions,
 	type CpuStatistics,
+	type EngineKind,
 	type ExitReason,
 } from "./cpu.ts";
 export { GuestFault } from "./exceptions.ts";

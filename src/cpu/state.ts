@@ -143,6 +143,8 @@ export const HALTED = field("halted", 4);
 /** Most iterations one step of a REP string instruction may do; 1 under single-step. */
 export const REP_LIMIT = field("repLimit", 4);
 
+/** Record at which a region was left to the cold engine. */
+export const REGION_EXIT = field("regionExit", 4);
 /** The exception a fault status reports: vector, error code, and whether there is one. */
 export const FAULT_VECTOR = field("faultVector", 4);
 export const FAULT_ERROR_CODE = field("faultErrorCode", 4);

@@ -12,7 +12,7 @@ import type { Decompressors } from "../boot/compression.ts";
 import { loadKernel } from "../boot/kernel-image.ts";
 import { buildMemoryMap, formatSize } from "../boot/memory-map.ts";
 import { writeAcpiTables } from "../chipset/acpi.ts";
-import { Cpu, type ExitReason, fields } from "../cpu/index.ts";
+import { Cpu, type EngineKind, type ExitReason, fields } from "../cpu/index.ts";
 import { UsageError } from "../errors.ts";
 import { Alarm } from "./alarm.ts";
 import {
@@ -29,9 +29,10 @@ import { Pc, PcBus } from "./pc.ts";
 import { type CpuEnding, runLoop } from "./run-loop.ts";
 import { type ConsoleBackend, SerialConsole } from "./serial-console.ts";
 import type { MachineStatistics } from "./statistics.ts";
+import { makeModels, type VirtioOptions, VirtioSlots } from "./virtio-slots.ts";
 
 /** What a machine is made of and what it runs. */
-export interface MachineOptions {
+export interface MachineOptions extends VirtioOptions {
 	readonly memoryBytes: number;
 	/** bzImage, vmlinux or multiboot image. */
 	readonly kernel: Uint8Array;
@@ -41,6 +42,8 @@ export interface MachineOptions {
 	readonly commandLine?: string;
 	/** Default: wall. */
 	readonly clock?: ClockKind;
+	/** "cold" (default) interprets; "auto" also compiles hot loops. */
+	readonly engine?: EngineKind;
 	/** Port by which a test image ends the machine. */
 	readonly debugExitPort?: number;
 	/** Unpacks the kernel on this side, which is faster than in the guest. */
@@ -81,6 +84,8 @@ export class Machine {
 	readonly #clock: MachineClock;
 	readonly #bus: PcBus;
 	readonly #console: SerialConsole;
+	/** The board's virtio devices. */
+	#slots!: VirtioSlots;
 	readonly #alarm = new Alarm();
 	/** First reason wins. */
 	#ending: Ending | undefined;
@@ -106,7 +111,11 @@ export class Machine {
 		this.#options = options;
 		this.#clock = this.#makeClock();
 		this.#bus = new PcBus(this.#clock);
-		this.cpu = makeCpu(options.memoryBytes, this.#bus);
+		this.cpu = makeCpu(
+			options.memoryBytes,
+			this.#bus,
+			options.engine ?? "cold",
+		);
 		this.#clock.onSooner = () => this.cpu.requestExit();
 		this.#console = new SerialConsole(options.console);
 		this.pc = this.#makeBoard();
@@ -128,6 +137,7 @@ export class Machine {
 				if (this.#ending?.kind === "reset") await this.#reset();
 			}
 		} finally {
+			await this.#slots.retire();
 			this.#wallSeconds = this.#stopwatch.seconds();
 			this.#stopwatch = undefined;
 		}
@@ -170,12 +180,20 @@ export class Machine {
 			alarm: this.#alarm,
 			feed: () => this.#console.feed(),
 			flush: () => this.#console.flush(),
-			breathe: this.#options.breathe ?? sleepShortly,
+			breathe: () => this.#breathe(),
+			ioBusy: () => this.#slots.busy,
 			ending: () => this.#ending,
 			onExit: (reason) => {
 				this.#exits[reason]++;
 			},
 		});
+	}
+
+	/** In virtual time what a disk takes is no time: its answer is waited for. */
+	async #breathe(): Promise<void> {
+		const { breathe, clock } = this.#options;
+		await (breathe ?? sleepShortly)();
+		if (clock === "virtual") await this.#slots.settle();
 	}
 
 	#makeClock(): MachineClock {
@@ -201,7 +219,23 @@ export class Machine {
 		});
 		this.#bus.plugInto(board);
 		this.#console.plugInto(board.uart);
+		this.#slots = this.#makeSlots(board);
 		return board;
+	}
+
+	#makeSlots(board: Pc): VirtioSlots {
+		const isVirtual = this.#options.clock === "virtual";
+		const models = makeModels(this.#options, {
+			fillRandom: (target) => fillWords(target, () => this.#clock.random()),
+			inOrder: isVirtual,
+		});
+		return new VirtioSlots(board, this.cpu.memory, models, {
+			wake: () => this.#alarm.wake(),
+			// Virtual time must stop at the same instruction every time.
+			busy: () => {
+				if (isVirtual) this.cpu.requestExit();
+			},
+		});
 	}
 
 	#end(ending: Ending): void {
@@ -218,6 +252,7 @@ export class Machine {
 	async #reset(): Promise<void> {
 		this.#resets++;
 		this.#forgetReset();
+		await this.#slots.retire();
 		this.#clock.clearTimers();
 		this.cpu.setInterruptLine(false);
 		this.pc = this.#makeBoard();
@@ -229,7 +264,9 @@ export class Machine {
 	async #load(): Promise<void> {
 		const { kernel, kernelName, initrd, commandLine, unpack } = this.#options;
 		const { memory } = this.cpu;
-		const { rsdpAddress } = writeAcpiTables(memory);
+		const { rsdpAddress } = writeAcpiTables(memory, {
+			devices: this.#slots.acpiDevices,
+		});
 		const { cpuState } = await loadKernel(memory, kernel, {
 			memoryMap: buildMemoryMap(memory.sizeBytes),
 			acpiRsdp: rsdpAddress,
@@ -266,17 +303,26 @@ function checkMemorySize(memoryBytes: number): void {
 }
 
 /** The engine reserves all guest memory at once, and may not get it. */
-function makeCpu(memoryBytes: number, bus: PcBus): Cpu {
+function makeCpu(memoryBytes: number, bus: PcBus, engine: EngineKind): Cpu {
 	try {
 		// Told the counter's rate, a guest does not measure it: on a busy computer
 		// it would measure wrongly, and then distrust its best clock.
-		return new Cpu({ memoryBytes, bus, identity: { tscHz: TSC_HZ } });
+		const identity = { tscHz: TSC_HZ };
+		return new Cpu({ memoryBytes, bus, identity, engine });
 	} catch (error) {
 		if (!(error instanceof RangeError)) throw error;
 		throw new UsageError(
 			`${formatSize(memoryBytes)} of guest memory cannot be had here.`,
 			{ hint: "Use a smaller --memory.", cause: error },
 		);
+	}
+}
+
+/** Bytes from a source of 32-bit words, low byte first. */
+function fillWords(target: Uint8Array, word: () => number): void {
+	for (let at = 0, bits = 0; at < target.length; at++) {
+		bits = at % 4 === 0 ? word() : bits >>> 8;
+		target[at] = bits;
 	}
 }
 

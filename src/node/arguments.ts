@@ -9,7 +9,7 @@
  */
 
 import { parseArgs } from "node:util";
-import type { ClockKind } from "../index.ts";
+import type { ClockKind, EngineKind } from "../index.ts";
 import { UsageError } from "../index.ts";
 
 /** `lguest run`, understood. */
@@ -18,7 +18,7 @@ export interface RunOptions {
 	readonly initrdPath: string | undefined;
 	readonly memoryBytes: number;
 	readonly clock: ClockKind;
-	readonly engine: "cold";
+	readonly engine: EngineKind;
 	readonly statsPath: string | undefined;
 	readonly debugExitPort: number | undefined;
 	readonly unpack: boolean;
@@ -61,7 +61,7 @@ export function parseCommandLine(args: readonly string[]): Command {
 			initrdPath: values.initrd,
 			memoryBytes: parseMemory(values.memory),
 			clock: choose("--clock", values.clock, ["wall", "virtual"]),
-			engine: choose("--engine", values.engine, ["cold"]),
+			engine: choose("--engine", values.engine, ["cold", "auto"]),
 			statsPath: values.stats,
 			debugExitPort: parsePort(values["debug-exit"]),
 			unpack: choose("--unpack", values.unpack, ["yes", "no"]) === "yes",

@@ -22,7 +22,8 @@ Options:
   --clock KIND       wall: the guest's time is yours (default)
                      virtual: time is instructions, so that a run without
                      input is the same every time
-  --engine NAME      cold: the interpreter (the only one so far)
+  --engine NAME      cold: the interpreter (default)
+                     auto: compiles hot loops as well; new, and faster
   --unpack yes|no    unpack the kernel before the start, which is faster
                      (default), or leave it to the kernel
   --debug-exit PORT  a value the guest writes to this I/O port ends lguest

@@ -130,7 +130,7 @@ async function makeMachine(
 	console: StandardStreams,
 	progress: Progress,
 ): Promise<Machine> {
-	const { kernelPath, memoryBytes, clock, debugExitPort } = options;
+	const { kernelPath, memoryBytes, clock, engine, debugExitPort } = options;
 	const decompressors = announced(nodeDecompressors, progress);
 	try {
 		return await Machine.create({
@@ -139,6 +139,7 @@ async function makeMachine(
 			kernelName: kernelPath,
 			commandLine: commandLineFor(kernel, options.kernelArguments),
 			clock,
+			engine,
 			console,
 			breathe,
 			...(initrd !== undefined && { initrd }),

@@ -76,14 +76,14 @@ export class ArithmeticEmitter {
 		// Constants and temporaries are named already. (Locals of variables
 		// never appear here: `Variable.get` copies.)
 		if (isLeaf(expression) && node.kind !== "global.get") return value;
-		return this.#copy(expression);
+		return this.copy(expression);
 	}
 
 	variable<T extends ValueType>(initial: Value<T>): Variable<T> {
 		const local: Local<T> = this.code.local(initial.type);
 		this.code.set(local, expr(initial));
 		return {
-			get: () => this.#copy(localGet(local)),
+			get: () => this.copy(localGet(local)),
 			set: (value) => this.code.set(local, expr(value)),
 		};
 	}
@@ -252,7 +252,8 @@ export class ArithmeticEmitter {
 		});
 	}
 
-	#copy<T extends ValueType>(value: Expression<T>): Value<T> {
+	/** A new temporary with the value of `value` as it is here. */
+	protected copy<T extends ValueType>(value: Expression<T>): Value<T> {
 		const local: Local<T> = this.code.local(value.type);
 		this.code.set(local, value);
 		return localGet(local);

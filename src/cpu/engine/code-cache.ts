@@ -31,8 +31,10 @@ import {
 	HANDLER_CROSS,
 	HANDLER_FAULT,
 	HANDLER_GOTO,
+	HANDLER_REGION,
 	HANDLER_STALE,
 	HANDLER_STRADDLE,
+	PSEUDO_HANDLERS,
 	RECORD_BYTES,
 	RECORD_DISPLACEMENT,
 	RECORD_HANDLER,
@@ -54,7 +56,7 @@ const MOST_RECORDS = 128;
 const MAX_INSTRUCTION_BYTES = 15;
 
 /** Decoded code of one physical page in one mode. */
-class CodePage {
+export class CodePage {
 	readonly physical: number;
 	/** Record number in `records`, plus one, by page offset; 0 = none. */
 	readonly ordinals = new Uint16Array(PAGE);
@@ -64,6 +66,10 @@ class CodePage {
 	readonly chunks = new Uint8Array(PAGE / CHUNK);
 	/** Records that want a link to an offset not decoded yet. */
 	readonly wanting = new Map<number, number[]>();
+	/** Records linked to the record of an offset. */
+	readonly linked = new Map<number, number[]>();
+	/** Table slots of the regions made of this page. */
+	readonly regions: number[] = [];
 
 	constructor(physical: number) {
 		this.physical = physical;
@@ -120,11 +126,15 @@ export class CodeCache {
 		if (record === 0 || !this.#secondPageHolds(record, fetchNext)) {
 			record = this.#decodeRun(page, offset, mode, fetchNext);
 		}
+		this.#cacheJump(physical, record);
+		return record;
+	}
+
+	#cacheJump(physical: number, record: number): void {
 		const host = RAM_BASE + physical;
 		const slot = jumpCacheIndex(host) * 2;
 		this.#jumpCache[slot] = host;
 		this.#jumpCache[slot + 1] = record;
-		return record;
 	}
 
 	/** Forgets the way from addresses to records (another mode begins). */
@@ -143,6 +153,48 @@ export class CodeCache {
 		}
 	}
 
+	/** The page's decoded code, if there is any. */
+	pageAt(physicalPage: number, mode: Mode): CodePage | undefined {
+		return this.#pages.get((physicalPage / PAGE) * MODE_COUNT + mode);
+	}
+
+	/** The instruction's own record at an offset (not a region's), or 0. */
+	instructionRecord(page: CodePage, offset: number): number {
+		const record = this.#known(page, offset);
+		if (record === 0) return 0;
+		const handler = this.#view.getUint16(record + RECORD_HANDLER, true);
+		if (handler === HANDLER_REGION) {
+			return this.#view.getUint32(record + RECORD_LINK, true);
+		}
+		return handler < PSEUDO_HANDLERS ? 0 : record;
+	}
+
+	/** Whether a region begins at the offset. */
+	hasRegion(page: CodePage, offset: number): boolean {
+		const record = this.#known(page, offset);
+		if (record === 0) return false;
+		const handler = this.#view.getUint16(record + RECORD_HANDLER, true);
+		return handler === HANDLER_REGION;
+	}
+
+	/** From now on, whoever branches to the offset enters the region in `slot`. */
+	enterRegion(page: CodePage, offset: number, slot: number): boolean {
+		const own = this.instructionRecord(page, offset);
+		const room = this.#next + RECORD_BYTES <= ARENA_BASE + ARENA_BYTES;
+		if (own === 0 || !room) return false;
+		const record = this.#next;
+		writePseudoRecord(this.#view, record, HANDLER_REGION, offset);
+		this.#view.setUint32(record + RECORD_DISPLACEMENT, slot, true);
+		this.#view.setUint32(record + RECORD_LINK, own, true);
+		this.#enter(page, offset);
+		page.regions.push(slot);
+		for (const from of page.linked.get(offset) ?? []) {
+			this.#view.setUint32(from + RECORD_LINK, record, true);
+		}
+		this.#cacheJump(page.physical + offset, record);
+		return true;
+	}
+
 	#invalidatePage(number: number, from: number, to: number): void {
 		let left = 0;
 		for (let mode = 0; mode < MODE_COUNT; mode++) {
@@ -155,9 +207,17 @@ export class CodeCache {
 			}
 			this.invalidations++;
 			for (const record of page.records) this.#makeStale(record);
+			this.#dropRegions(page);
 			this.#pages.delete(key);
 		}
 		if (left === 0) this.codePages[number] = 0;
+	}
+
+	/** Told which table slots are free again. */
+	onRegionsDropped: (slots: readonly number[]) => void = () => {};
+
+	#dropRegions(page: CodePage): void {
+		if (page.regions.length > 0) this.onRegionsDropped(page.regions);
 	}
 
 	#makeStale(record: number): void {
@@ -333,14 +393,14 @@ export class CodeCache {
 		const wanting = page.wanting.get(offset);
 		if (wanting === undefined) return;
 		page.wanting.delete(offset);
-		for (const from of wanting) this.#setLink(from, record);
+		for (const from of wanting) this.#setLink(page, from, offset, record);
 	}
 
 	/** Lets `record` go straight to the record of `offset`, now or when there is one. */
 	#link(page: CodePage, record: number, offset: number): void {
 		const known = this.#known(page, offset);
 		if (known !== 0) {
-			this.#setLink(record, known);
+			this.#setLink(page, record, offset, known);
 			return;
 		}
 		const wanting = page.wanting.get(offset);
@@ -348,7 +408,15 @@ export class CodeCache {
 		else wanting.push(record);
 	}
 
-	#setLink(record: number, target: number): void {
+	#setLink(
+		page: CodePage,
+		record: number,
+		offset: number,
+		target: number,
+	): void {
+		const linked = page.linked.get(offset);
+		if (linked === undefined) page.linked.set(offset, [record]);
+		else linked.push(record);
 		this.#view.setUint32(record + RECORD_LINK, target, true);
 		const handler = this.#view.getUint16(record + RECORD_HANDLER, true);
 		if (handler === HANDLER_CROSS) {
@@ -356,13 +424,18 @@ export class CodeCache {
 		}
 	}
 
+	/** Told how many forms may come; true = all numbers given out before are void. */
+	makeRoomForForms: (count: number) => boolean = () => false;
+
 	/** The page to decode into, after dropping everything when the arena is full. */
 	#withRoom(page: CodePage, mode: Mode): CodePage {
 		const needed = (MOST_RECORDS + 3) * RECORD_BYTES;
 		const full = this.#next + needed > ARENA_BASE + ARENA_BYTES;
 		const crowded = page.records.length + MOST_RECORDS + 3 > 0xffff;
-		if (!full && !crowded) return page;
+		const forgotten = this.makeRoomForForms(MOST_RECORDS + 3);
+		if (!full && !crowded && !forgotten) return page;
 		this.resets++;
+		for (const known of this.#pages.values()) this.#dropRegions(known);
 		this.#pages.clear();
 		this.codePages.fill(0);
 		this.clearJumpCache();

@@ -23,7 +23,7 @@ import { ColdEmitter, type Continuation } from "./cold-emitter.ts";
 import { ColdLoop } from "./cold-loop.ts";
 import { addressingOf, type ColdForm, formKey } from "./form.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
-import { KernelModule } from "./kernel-module.ts";
+import { KernelModule, KernelWanted } from "./kernel-module.ts";
 import { PSEUDO_HANDLERS } from "./record.ts";
 import { StateEmitter } from "./state-emitter.ts";
 import {
@@ -46,6 +46,8 @@ export interface EngineImports {
 	commit(): void;
 	system(operation: number, a: number, b: number, c: number): number;
 	resolve(): number;
+	/** A branch target at this RIP has become hot; undefined = the cold engine alone. */
+	readonly hot: ((ripLow: number) => void) | undefined;
 }
 
 /** Where meanings come from. */
@@ -58,6 +60,9 @@ const I32 = "i32" as const;
 const I64T = "i64" as const;
 /** Handler numbers, and so table slots, that may be given out. */
 const MOST_HANDLERS = 0x4000;
+/** Table slots behind them, for regions. */
+export const FIRST_REGION_SLOT = MOST_HANDLERS;
+export const MOST_REGIONS = 0x4000;
 const INSTRUCTION_IMPORTS = {
 	translate: [[I32, I32, I32, I32], [I32]],
 	checkSegment: [[I32, I32, I32, I32], [I32]],
@@ -71,9 +76,13 @@ export class ColdEngine {
 	readonly #source: SemanticsSource;
 	readonly #handlers = new Map<number, ColdForm>();
 	readonly #byNumber: ColdForm[] = [];
-	readonly #made = new Set<number>();
+	/** How many of them, from the first, have an out-of-line handler. */
+	#madeCount = 0;
+	readonly #inlineCount: number;
+	readonly #mostHandlers: number;
+	readonly #maker: () => number;
 	readonly #kernels: KernelModule;
-	readonly #table: WebAssembly.Table;
+	readonly table: WebAssembly.Table;
 	readonly #run: () => number;
 
 	constructor(
@@ -81,7 +90,9 @@ export class ColdEngine {
 		imports: EngineImports,
 		source: SemanticsSource,
 		inline: readonly { instruction: Instruction; mode: Mode }[],
+		mostHandlers = MOST_HANDLERS,
 	) {
+		this.#mostHandlers = mostHandlers;
 		this.#memory = memory;
 		this.#imports = imports;
 		this.#source = source;
@@ -89,12 +100,12 @@ export class ColdEngine {
 		for (const { instruction, mode } of inline) {
 			this.handlerFor(instruction, mode);
 		}
+		this.#inlineCount = this.#byNumber.length;
 		const exports = this.#instantiateLoop(this.#byNumber.slice());
 		this.#run = exports.run as () => number;
-		this.#table = exports.handlers as WebAssembly.Table;
-		for (let i = 0; i < MOST_HANDLERS; i++) {
-			this.#table.set(i, exports.make as () => number);
-		}
+		this.table = exports.handlers as WebAssembly.Table;
+		this.#maker = exports.make as () => number;
+		for (let i = 0; i < MOST_HANDLERS; i++) this.table.set(i, this.#maker);
 	}
 
 	/** Runs from RIP in the state until the budget ends or something happens; see `status.ts`. */
@@ -113,7 +124,7 @@ export class ColdEngine {
 		const known = this.#handlers.get(key);
 		if (known !== undefined) return known.handler;
 		const handler = PSEUDO_HANDLERS + this.#byNumber.length;
-		if (handler >= MOST_HANDLERS) throw new Error("too many forms");
+		if (handler >= this.#mostHandlers) throw new Error("too many forms");
 		const addressing = addressingOf(instruction, mode);
 		const form = { handler, example: instruction, mode, addressing };
 		this.#handlers.set(key, form);
@@ -121,34 +132,69 @@ export class ColdEngine {
 		return handler;
 	}
 
+	/**
+	 * Sees to it that `count` more forms can have numbers, by forgetting all but
+	 * the inline ones when it must: no sane guest has that many, a hostile one
+	 * can. True = it did, and every record names a handler that is no more.
+	 */
+	makeRoom(count: number): boolean {
+		const used = PSEUDO_HANDLERS + this.#byNumber.length;
+		if (used + count <= this.#mostHandlers) return false;
+		for (const { handler, example, mode } of this.#byNumber.splice(
+			this.#inlineCount,
+		)) {
+			this.#handlers.delete(formKey(example, mode));
+			this.table.set(handler, this.#maker);
+		}
+		this.#madeCount = Math.min(this.#madeCount, this.#inlineCount);
+		return true;
+	}
+
 	/** Generates every out-of-line handler that has a number and no code yet. */
 	#make(): void {
+		const missing = this.#byNumber.slice(this.#madeCount);
+		const exports = this.#compileLean(missing);
+		for (const { handler } of missing) {
+			this.table.set(handler, exports[handler] as () => number);
+		}
+		this.#madeCount = this.#byNumber.length;
+	}
+
+	/** Most forms call no kernel, and importing them all costs more than the form. */
+	#compileLean(forms: readonly ColdForm[]): WebAssembly.Exports {
+		try {
+			return this.#compile(forms, new Set());
+		} catch (error) {
+			if (!(error instanceof KernelWanted)) throw error;
+			return this.#compile(forms, this.#kernels.names);
+		}
+	}
+
+	/** A module with one function for each form, by handler number. */
+	#compile(
+		forms: readonly ColdForm[],
+		kernels: ReadonlySet<string>,
+	): WebAssembly.Exports {
 		const module = new ModuleBuilder();
-		const missing = this.#byNumber.filter(
-			({ handler }) => !this.#made.has(handler),
-		);
-		const context = this.#declareImports(module);
-		for (const form of missing) {
+		const context = this.declareImports(module, kernels);
+		for (const form of forms) {
 			const ref = module.declareFunction([I32, I64T], [I32]);
 			module.defineFunction(ref, this.#handlerBody(form, context));
 			module.exportFunction(String(form.handler), ref);
 		}
-		const instance = this.#instantiate(module);
-		for (const { handler } of missing) {
-			this.#table.set(handler, instance.exports[handler] as () => number);
-			this.#made.add(handler);
-		}
+		return this.instantiate(module).exports;
 	}
 
 	#handlerBody(form: ColdForm, context: InstructionContext): FunctionBuilder {
 		const code = new FunctionBuilder([I32, I64T], [I32]);
 		const e = new ColdEmitter(code, context, form, outOfLine(code, context));
-		this.#emitForm(e, form);
+		this.emitForm(e, form);
 		code.return(i32Const(STATUS_NEXT));
 		return code;
 	}
 
-	#emitForm(e: ColdEmitter, form: ColdForm): void {
+	/** Generates the semantics of a form. */
+	emitForm(e: ColdEmitter, form: ColdForm): void {
 		const { mnemonic } = form.example.row;
 		const semantics = this.#source.semanticsOf(mnemonic);
 		// A row without meaning is an instruction this CPU does not have.
@@ -159,14 +205,21 @@ export class ColdEngine {
 	#instantiateLoop(forms: readonly ColdForm[]): WebAssembly.Exports {
 		const module = new ModuleBuilder();
 		const handlerType = module.type([I32, I64T], [I32]);
-		const base = this.#declareImports(module);
+		const base = this.declareImports(module, new Set());
 		const resolve = module.importFunction("cpu", "resolve", [], [I32]);
 		const make = module.importFunction("cpu", "make", [], []);
-		const table = module.defineTable(MOST_HANDLERS, MOST_HANDLERS);
+		const hot = module.importFunction("cpu", "hot", [I32], []);
+		const slots = MOST_HANDLERS + MOST_REGIONS;
+		const table = module.defineTable(slots, slots);
 		const run = module.declareFunction([], [I32], "run");
 		const loopCode = new FunctionBuilder([], [I32]);
-		const loop = new ColdLoop(loopCode, { ...base, resolve, handlerType });
-		loop.emit(forms, (e, form) => this.#emitForm(e, form));
+		const loop = new ColdLoop(loopCode, {
+			...base,
+			resolve,
+			hot: this.#imports.hot && hot,
+			handlerType,
+		});
+		loop.emit(forms, (e, form) => this.emitForm(e, form));
 		module.defineFunction(run, loopCode);
 		const maker = module.declareFunction([I32, I64T], [I32], "make");
 		const makerCode = new FunctionBuilder([I32, I64T], [I32]);
@@ -176,17 +229,20 @@ export class ColdEngine {
 		module.exportFunction("run", run);
 		module.exportFunction("make", maker);
 		module.exportTable("handlers", table);
-		return this.#instantiate(module).exports;
+		return this.instantiate(module).exports;
 	}
 
-	/** The imports every generated module has, kernels included. */
-	#declareImports(module: ModuleBuilder): InstructionContext {
+	/** The imports every generated module has, and the kernels of these names. */
+	declareImports(
+		module: ModuleBuilder,
+		kernels: ReadonlySet<string>,
+	): InstructionContext {
 		module.importMemory("cpu", "memory", { minPages: 1 });
 		const refs = Object.entries(INSTRUCTION_IMPORTS).map(
 			([name, [params, results]]) =>
 				[name, module.importFunction("cpu", name, params, results)] as const,
 		);
-		const kernel = this.#kernels.declareImports(module);
+		const kernel = this.#kernels.declareImports(module, kernels);
 		const functions = Object.fromEntries(refs) as Record<
 			keyof typeof INSTRUCTION_IMPORTS,
 			FunctionRef
@@ -194,11 +250,13 @@ export class ColdEngine {
 		return { stateBase: STATE_BASE, kernel, ...functions };
 	}
 
-	#instantiate(module: ModuleBuilder): WebAssembly.Instance {
+	/** Compiles a module whose imports `declareImports` has declared. */
+	instantiate(module: ModuleBuilder): WebAssembly.Instance {
 		const imports: WebAssembly.Imports = {
 			cpu: {
 				memory: this.#memory,
 				...this.#imports,
+				hot: this.#imports.hot ?? (() => {}),
 				make: () => this.#make(),
 			},
 			kernel: this.#kernels.functions(),

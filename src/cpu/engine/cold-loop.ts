@@ -44,6 +44,7 @@ import {
 	FAULT_VECTOR,
 	type Field,
 	LEAVE,
+	REGION_EXIT,
 	RIP,
 	SEGMENT,
 	SEGMENT_BASE,
@@ -56,6 +57,7 @@ import type { ColdForm } from "./form.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
 import {
 	RECORD_BYTES,
+	RECORD_COUNT,
 	RECORD_DISPLACEMENT,
 	RECORD_HANDLER,
 	RECORD_IMMEDIATE,
@@ -66,6 +68,7 @@ import {
 import { StateEmitter } from "./state-emitter.ts";
 import {
 	STATUS_BUDGET,
+	STATUS_COLD,
 	STATUS_FAULT,
 	STATUS_JUMP,
 	STATUS_NEXT,
@@ -79,6 +82,8 @@ import {
 export interface LoopContext extends InstructionContext {
 	/** () → record for RIP, or 0 with a fault noted. */
 	readonly resolve: FunctionRef;
+	/** (RIP low) → a branch target has become hot; undefined = no profiling, no regions. */
+	readonly hot: FunctionRef | undefined;
 	/** (record, ripPage) → status: the type of out-of-line handlers. */
 	readonly handlerType: FunctionType;
 }
@@ -87,6 +92,8 @@ export interface LoopContext extends InstructionContext {
 export type EmitForm = (emitter: ColdEmitter, form: ColdForm) => void;
 
 const CS = 1;
+/** Arrivals by branch that make code hot, and again that many later. Power of two. */
+const HOT_ARRIVALS = 1024;
 
 export class ColdLoop {
 	readonly #code: FunctionBuilder;
@@ -137,6 +144,7 @@ export class ColdLoop {
 		const offset = e.and(linear, e.i32(0xfff));
 		const target = this.#get(this.#target) as I64;
 		code.set(this.#ripPage, expr(e.sub(target, e.extendU(offset))));
+		this.#count();
 	}
 
 	#emitJumpCache(linear: I32, slow: Label, found: Label): void {
@@ -219,7 +227,7 @@ export class ColdLoop {
 		});
 	}
 
-	/** By handler number: STALE, CROSS, GOTO, STRADDLE, FAULT. None of them counts. */
+	/** By handler number: STALE, CROSS, GOTO, STRADDLE, FAULT, REGION. None of them counts. */
 	#pseudoHandlers(next: Label, transfer: Label): (() => void)[] {
 		const code = this.#code;
 		const uncount = () => {
@@ -263,6 +271,10 @@ export class ColdLoop {
 				e.writeState(FAULT_ERROR_CODE, e.i32(0));
 				this.#writeBack(this.#rip());
 				this.#return(STATUS_FAULT);
+			},
+			() => {
+				uncount();
+				this.#emitRegion(next, transfer);
 			},
 		];
 	}
@@ -381,6 +393,7 @@ export class ColdLoop {
 				const link = this.#e.let(this.#field(RECORD_LINK));
 				code.if(expr(link), () => {
 					code.set(this.#record, expr(link));
+					this.#count();
 					code.br(next);
 				});
 				jump(target);
@@ -392,6 +405,51 @@ export class ColdLoop {
 			// Nothing is written yet: the out-of-line handler starts over.
 			leave: () => code.br(generic),
 		};
+	}
+
+	/** Counts an arrival by branch at the record; tells when it is hot. */
+	#count(): void {
+		const { hot } = this.#context;
+		if (hot === undefined) return;
+		const e = this.#e;
+		const count = e.let(
+			e.add(
+				load("i32.load16_u", localGet(this.#record), RECORD_COUNT) as I32,
+				e.i32(1),
+			),
+		);
+		this.#code.store(
+			"i32.store16",
+			localGet(this.#record),
+			expr(count),
+			RECORD_COUNT,
+		);
+		const due = e.eqz(e.and(count, e.i32(HOT_ARRIVALS - 1)));
+		this.#code.if(expr(due), () =>
+			this.#code.evaluate(call(hot, expr(e.wrap(this.#rip())))),
+		);
+	}
+
+	/** Runs the region of a HANDLER_REGION record. */
+	#emitRegion(next: Label, transfer: Label): void {
+		const code = this.#code;
+		const e = this.#e;
+		e.writeState(BUDGET, this.#get(this.#budget));
+		const status = e.let(
+			callIndirect(
+				this.#context.handlerType,
+				expr(this.#field(RECORD_DISPLACEMENT)),
+				localGet(this.#record),
+				localGet(this.#ripPage),
+			) as Value as I32,
+		);
+		code.set(this.#budget, expr(e.readState(BUDGET)));
+		code.if(expr(e.eq(status, e.i32(STATUS_COLD))), () => {
+			code.set(this.#record, expr(e.readState(REGION_EXIT)));
+			code.br(next);
+		});
+		code.set(this.#target, expr(e.readState(RIP)));
+		code.br(transfer);
 	}
 
 	#advance(): void {

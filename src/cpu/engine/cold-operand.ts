@@ -155,13 +155,34 @@ class MemoryOperand extends ColdOperand {
 	override readVector(): Vector {
 		const linear = this.#linear("read");
 		if (this.width === 128) return this.e.loadVectorAt(linear);
+		if (this.width === 80) return this.#readExtended(linear);
 		const low = this.e.toWidth(64, this.e.loadLinearAt(linear, this.width));
 		const zero = this.e.v128(new Array<number>(16).fill(0));
 		return this.e.let(this.e.lane("i64x2.replace_lane", 0, zero, low));
 	}
 
 	override writeVector(value: Vector): void {
-		this.e.storeVectorAt(this.#linear("write"), value);
+		const linear = this.#linear("write");
+		if (this.width === 80) this.#writeExtended(linear, value);
+		else this.e.storeVectorAt(linear, value);
+	}
+
+	/** Ten bytes in one access: one check, one fault. */
+	#readExtended(linear: Integer): Vector {
+		const { e } = this;
+		const host = e.hostAddressAt(linear, 10, "read");
+		const low = e.op("i64x2.splat", e.loadFast(host, 64));
+		const high = e.loadFast(e.add(host, e.i32(8)), 16) as I32;
+		return e.let(e.lane("i64x2.replace_lane", 1, low, e.extendU(high)));
+	}
+
+	#writeExtended(linear: Integer, value: Vector): void {
+		const { e } = this;
+		const half = (i: 0 | 1) => e.lane<"i64">("i64x2.extract_lane", i, value);
+		const host = e.hostAddressAt(linear, 10, "write");
+		e.storeFast(host, 64, half(0));
+		e.storeFast(e.add(host, e.i32(8)), 16, e.wrap(half(1)));
+		e.commitAt(host);
 	}
 
 	override requireAlignment(bytes: number): void {

@@ -14,20 +14,57 @@ import type { Value } from "../semantics/emitter.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 
+/** Code being generated calls a kernel that its module does not import (yet). */
+export class KernelWanted extends Error {
+	readonly kernel: string;
+
+	constructor(kernel: string) {
+		super(`no kernel named ${kernel}`);
+		this.kernel = kernel;
+	}
+}
+
+/**
+ * Generates a module that imports just the kernels it calls, by trying: which
+ * they are is known only when the code has been generated.
+ */
+export function withKernels<Result>(
+	generate: (names: ReadonlySet<string>) => Result,
+): Result {
+	const names = new Set<string>();
+	for (;;) {
+		try {
+			return generate(names);
+		} catch (error) {
+			const isNew = error instanceof KernelWanted && !names.has(error.kernel);
+			if (!isNew) throw error;
+			names.add(error.kernel);
+		}
+	}
+}
+
 export class KernelModule {
 	readonly #memory: WebAssembly.Memory;
 	readonly #kernels: readonly Kernel[];
 	#exports: WebAssembly.ModuleImports | undefined;
 
+	/** All there are. */
+	readonly names: ReadonlySet<string>;
+
 	constructor(memory: WebAssembly.Memory, kernels: readonly Kernel[]) {
 		this.#memory = memory;
 		this.#kernels = kernels;
+		this.names = new Set(kernels.map(({ name }) => name));
 	}
 
-	/** Imports every kernel into `module`; returns the look-up for its code. */
-	declareImports(module: ModuleBuilder): CodeContext["kernel"] {
+	/** Imports the kernels of these names; returns the look-up for its code. */
+	declareImports(
+		module: ModuleBuilder,
+		names: ReadonlySet<string>,
+	): CodeContext["kernel"] {
 		const refs = new Map<string, FunctionRef>();
 		for (const { name, params, result } of this.#kernels) {
+			if (!names.has(name)) continue;
 			const results = result === undefined ? [] : [result];
 			const ref = module.importFunction("kernel", name, params, results);
 			refs.set(name, ref);
@@ -78,7 +115,7 @@ function kernelBody(kernel: Kernel, context: CodeContext): FunctionBuilder {
 function lookUp(refs: ReadonlyMap<string, FunctionRef>): CodeContext["kernel"] {
 	return (name) => {
 		const ref = refs.get(name);
-		if (ref === undefined) throw new Error(`no kernel named ${name}`);
+		if (ref === undefined) throw new KernelWanted(name);
 		return ref;
 	};
 }

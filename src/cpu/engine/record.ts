@@ -15,6 +15,7 @@
  * | 16 | 8 | immediate, sign-extended |
  * | 24 | 4 | second immediate (ENTER, far pointers), or record of a branch target in the same page |
  * | 28 | 2 | state offset of the data segment register |
+ * | 30 | 2 | how often a branch came here, modulo 2^16 (profiling loop only) |
  * | 30 | 2 | low three opcode bits and ModR/M byte, as the x87 remembers them |
  *
  * Absent registers name the state's ZERO slot, so that an effective address is
@@ -44,6 +45,7 @@ export const RECORD_IMMEDIATE = 16;
 export const RECORD_LINK = 24;
 export const RECORD_IMMEDIATE2 = 24;
 export const RECORD_SEGMENT = 28;
+export const RECORD_COUNT = 30;
 export const RECORD_X87_OPCODE = 30;
 
 /** Handler numbers that are no instruction; the loop has them built in. */
@@ -56,7 +58,9 @@ export const HANDLER_GOTO = 2;
 export const HANDLER_STRADDLE = 3;
 /** Raises the exception in IMMEDIATE (vector, then 1 with an error code of 0): bytes that are no instruction. */
 export const HANDLER_FAULT = 4;
-export const PSEUDO_HANDLERS = 5;
+/** Runs the region in table slot DISPLACEMENT; LINK is the record that it stands before. */
+export const HANDLER_REGION = 5;
+export const PSEUDO_HANDLERS = 6;
 
 /** Writes an instruction's record. */
 export function writeRecord(

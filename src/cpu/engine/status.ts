@@ -23,4 +23,7 @@ export const STATUS_STOP_JUMP = 6;
 /** The budget ran out before an instruction: RIP is where to go on. */
 export const STATUS_BUDGET = 7;
 
+/** A region was left before the instruction of the record in REGION_EXIT: the cold engine runs it. */
+export const STATUS_COLD = 8;
+
 export type Status = number;
