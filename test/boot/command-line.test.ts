@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { debianAsset } from "../../scripts/debian.ts";
 import { CLI } from "./engines.ts";
 import {
@@ -30,6 +30,7 @@ const STATUS_BAD_INPUT = 2;
 const STATUS_TRIPLE_FAULT = 3;
 const STATUS_SIGTERM = 128 + 15;
 const MINUTE = 60_000;
+vi.setConfig({ testTimeout: 5 * MINUTE });
 
 const kernel = await debianAsset("kernel-686");
 const amd64Kernel = await debianAsset("kernel-amd64");
@@ -217,6 +218,5 @@ describe("lguest", () => {
 				await session.close();
 			}
 		},
-		5 * MINUTE,
 	);
 });
