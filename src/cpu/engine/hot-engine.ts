@@ -2,7 +2,7 @@
  * The hot engine: turns hot branch targets into regions, compiled WebAssembly
  * functions that the cold loop enters through HANDLER_REGION records.
  *
- * @journey E:700 When code is worth compiling
+ * @journey E:702 When code is worth compiling
  */
 
 import type { GuestMemory } from "../../memory/guest-memory.ts";
