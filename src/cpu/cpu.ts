@@ -224,17 +224,22 @@ export class Cpu implements SystemContext {
 	/** Runs at most `budget` instructions. */
 	run(budget: number): ExitReason {
 		this.#hot?.compileWanted();
-		this.#retiredBefore = this.retiredCount();
-		this.#budgetGiven = budget;
-		this.state.set32(BUDGET, budget);
+		this.#grant(budget);
 		// A shadow was noted in terms of the last budget.
 		if (this.state.get32(SHADOW) === 0) this.state.set32(SHADOW, budget);
-		else this.state.set32(SHADOW, -1);
+		else this.state.set32(SHADOW, NO_SHADOW);
 		this.#exitRequested = false;
 		for (;;) {
 			const reason = this.#step();
 			if (reason !== undefined) return reason;
 		}
+	}
+
+	/** BUDGET is `budget` from here on, and the count of instructions goes on. */
+	#grant(budget: number): void {
+		this.#retiredBefore = this.retiredCount();
+		this.#budgetGiven = budget;
+		this.state.set32(BUDGET, budget);
 	}
 
 	/** One stay in generated code with what comes before and after it. */
@@ -257,9 +262,14 @@ export class Cpu implements SystemContext {
 	/** Executes exactly one instruction. */
 	#runOne(left: number): ExitReason | undefined {
 		const { state } = this;
-		state.set32(BUDGET, 1);
+		state.set32(SHADOW, NO_SHADOW);
+		this.#grant(1);
 		const status = this.#engine.run();
-		state.set32(BUDGET, left - 1 + state.get32(BUDGET));
+		this.#grant(left - 1 + state.get32(BUDGET));
+		// A shadow that this instruction opened was noted in terms of 1.
+		if (state.get32(SHADOW) !== NO_SHADOW) {
+			state.set32(SHADOW, state.get32(BUDGET));
+		}
 		return this.#handle(status === STATUS_BUDGET ? STATUS_NEXT : status);
 	}
 
@@ -274,9 +284,10 @@ export class Cpu implements SystemContext {
 			watch.access(linear, bytes, write);
 		this.#isWatched = true;
 		watch.begin();
+		this.#grant(1);
 		const status = this.#engine.run();
 		const retired = 1 - state.get32(BUDGET);
-		state.set32(BUDGET, left - retired);
+		this.#grant(left - retired);
 		this.#isWatched = false;
 		this.mmu.watcher = undefined;
 		if (retired === 0) {
@@ -492,6 +503,8 @@ type Operation = (
 	b: number,
 	c: number,
 ) => Status;
+/** SHADOW when no instruction has opened one. */
+const NO_SHADOW = -1;
 const OPERATION_INT = Object.keys(OPERATIONS).indexOf("INT");
 const OPERATIONS_BY_NUMBER: readonly Operation[] = Object.values(OPERATIONS);
 

@@ -45,13 +45,12 @@ export class DebugWatch {
 		return this.#held !== undefined;
 	}
 
-	/** Before the instruction; BUDGET is 1 from here on. */
+	/** Before the instruction, which runs with a budget of 1. */
 	begin(): void {
 		this.#hits = 0;
 		this.#isInterrupt = false;
 		this.#loadsStack = false;
 		this.#state.set32(SHADOW, NO_SHADOW);
-		this.#state.set32(BUDGET, 1);
 	}
 
 	access(linear: number, bytes: number, write: boolean): void {
