@@ -1,0 +1,87 @@
+import { describe, expect, it } from "vitest";
+import { GuestMemory } from "../../memory/guest-memory.ts";
+import { ALL_FEATURES } from "../decode/opcode-table.ts";
+import { RAM_BASE, WASM_PAGE_BYTES } from "../memory-layout.ts";
+import { makeMode } from "../mode.ts";
+import { semanticsOf } from "../semantics/index.ts";
+import { CodeCache } from "./code-cache.ts";
+import { ColdEngine } from "./cold-engine.ts";
+import { RECORD_HANDLER } from "./record.ts";
+
+const RAM_BYTES = 0x1_0000;
+const MOST_HANDLERS = 300;
+const MODE = makeMode(32, 32, true);
+const HLT = 0xf4;
+
+const nothing = () => 0;
+
+/** A cache over an engine that can number few forms. */
+function smallCache() {
+	const pages = (RAM_BASE + RAM_BYTES) / WASM_PAGE_BYTES;
+	const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+	const ram = new GuestMemory(memory.buffer, RAM_BASE, RAM_BYTES);
+	const imports = {
+		translate: nothing,
+		checkSegment: nothing,
+		commit: () => {},
+		system: nothing,
+		resolve: nothing,
+		hot: undefined,
+	};
+	const source = { semanticsOf, kernels: [] };
+	const engine = new ColdEngine(memory, imports, source, [], MOST_HANDLERS);
+	const cache = new CodeCache(
+		memory.buffer,
+		ram,
+		ALL_FEATURES,
+		(instruction, mode) => engine.handlerFor(instruction, mode),
+		() => {},
+	);
+	cache.makeRoomForForms = (count) => engine.makeRoom(count);
+	const view = new DataView(memory.buffer);
+	const handlerAt = (record: number) =>
+		view.getUint16(record + RECORD_HANDLER, true);
+	return { ram, engine, cache, handlerAt };
+}
+
+/** One page for each prefix: every ALU instruction in all shapes of operands. */
+function manyForms(ram: GuestMemory, page: number, prefix: number): void {
+	let at = page * 4096;
+	for (let opcode = 0; opcode < 0x38; opcode += 8) {
+		for (let form = 0; form < 4; form++) {
+			for (const modrm of [[0xc0], [0x00], [0x04, 0x08]]) {
+				const bytes = [prefix, opcode + form, ...modrm];
+				ram.write(at, Uint8Array.from(bytes));
+				at += bytes.length;
+			}
+		}
+	}
+	ram.writeU8(at, HLT);
+}
+
+describe("the code cache", () => {
+	it("starts over when a guest uses more forms than there are numbers", () => {
+		const { ram, engine, cache, handlerAt } = smallCache();
+		const prefixes = [0x90, 0x66, 0x67, 0x64, 0x26];
+		for (const [page, prefix] of prefixes.entries()) {
+			manyForms(ram, page, prefix);
+			const record = cache.find(page * 4096, MODE, nothing);
+			expect(handlerAt(record)).toBeLessThan(MOST_HANDLERS);
+		}
+		expect(cache.resets).toBeGreaterThan(0);
+		expect(engine.forms.length).toBeLessThan(MOST_HANDLERS);
+	});
+
+	it("forgets code made before the forms were renumbered", () => {
+		const { ram, cache } = smallCache();
+		manyForms(ram, 0, 0x90);
+		const first = cache.find(0, MODE, nothing);
+		for (let page = 1; cache.resets === 0; page++) {
+			manyForms(ram, page, [0x66, 0x67, 0x64, 0x26][page % 4] as number);
+			cache.find(page * 4096, MODE, nothing);
+		}
+		const decoded = cache.instructionsDecoded;
+		expect(cache.find(0, MODE, nothing)).not.toBe(first);
+		expect(cache.instructionsDecoded).toBeGreaterThan(decoded);
+	});
+});
