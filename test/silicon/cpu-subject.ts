@@ -159,6 +159,7 @@ class Bench {
 			memoryBytes: RAM_BYTES,
 			bus: BUS,
 			decodedFeatures: ALL_FEATURES,
+			engine: "cold",
 		});
 		const { buffer } = this.#cpu.state.view;
 		this.#gpr = new BigUint64Array(buffer, STATE_BASE + GPR.offset, 16);
