@@ -39,7 +39,14 @@ import {
 	setStatusWord,
 	statusWord,
 } from "./x87-environment.ts";
-import { setRegister, signExponent, significand, stack } from "./x87-stack.ts";
+import {
+	checkReadable,
+	checkWritable,
+	setRegister,
+	signExponent,
+	significand,
+	stack,
+} from "./x87-stack.ts";
 
 const VECTOR_NM = 7;
 const VECTOR_GP = 13;
@@ -73,8 +80,7 @@ function writer(form: Form) {
 const save: Semantics = (e, form) => {
 	require(e, form);
 	const { word, dword, qword, image } = writer(form);
-	// The end first: a fault must come before anything is written.
-	image.at(IMAGE_BYTES - 1, 8).prepareWrite();
+	checkWritable(image, IMAGE_BYTES);
 	const pending = e.let(e.and(state32(e, FPU_STATUS), e.i32(FPU_ES)));
 	const ifPending = (value: I32) => e.select(pending, value, e.i32(0));
 	word(0, state32(e, FPU_CONTROL));
@@ -110,7 +116,7 @@ const restore: Semantics = (e, form) => {
 	const word = (at: number) => image.at(at, 16).read() as I32;
 	const dword = (at: number) => image.at(at, 32).read() as I32;
 	const qword = (at: number) => image.at(at, 64).read() as I64;
-	image.at(IMAGE_BYTES - 1, 8).read();
+	checkReadable(image, IMAGE_BYTES);
 	const mxcsr = dword(24);
 	e.faultIf(e.and(mxcsr, e.i32(~MXCSR_MASK)), VECTOR_GP, e.i32(0));
 	e.writeState(MXCSR, mxcsr, 0, 0, 4);

@@ -43,6 +43,8 @@ import type {
 import { bit, first, setState64, state32, state64 } from "./integer-values.ts";
 import {
 	begin,
+	checkReadable,
+	checkWritable,
 	raisePending,
 	remember,
 	requireX87,
@@ -201,8 +203,7 @@ const HALF_SLOTS = {
 function storeEnvironment(e: Emitter, target: Operand, bytes: number): void {
 	const unit = bytes / 7;
 	const words = environmentWords(e, unit);
-	// The end first: a fault must come before anything is written.
-	target.at(bytes - 1, 8).prepareWrite();
+	checkWritable(target, bytes);
 	const linear = usesLinearPointers(e);
 	const has = (slots: readonly number[], i: number) =>
 		unit === 4 && slots.includes(i);
@@ -285,7 +286,7 @@ const save: Semantics = (e, form) => {
 	requireX87(e);
 	const target = first(form);
 	const bytes = environmentBytes(target, true);
-	target.at(bytes + 79, 8).prepareWrite();
+	checkWritable(target, bytes + 80);
 	storeEnvironment(e, target, bytes);
 	for (let i = 0; i < 8; i++) {
 		const register = stack(e, i);
@@ -299,7 +300,7 @@ const restore: Semantics = (e, form) => {
 	begin(e);
 	const source = first(form);
 	const bytes = environmentBytes(source, true);
-	source.at(bytes + 79, 8).read();
+	checkReadable(source, bytes + 80);
 	loadEnvironment(e, source, bytes);
 	for (let i = 0; i < 8; i++) {
 		const m = source.at(bytes + 10 * i, 64).read() as I64;

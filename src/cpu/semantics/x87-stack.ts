@@ -136,6 +136,21 @@ export function doneResult(e: Emitter): I32 {
 	return e.readState(FLOAT_SCRATCH, 2, 0, 4) as I32;
 }
 
+/**
+ * Faults of a long operand come before any of it is written: its start is
+ * checked, then its end, for it lies in two pages at most.
+ */
+export function checkWritable(target: Operand, bytes: number): void {
+	target.at(0, 8).prepareWrite();
+	target.at(bytes - 1, 8).prepareWrite();
+}
+
+/** The same for loads, which must not have changed the state by halves. */
+export function checkReadable(source: Operand, bytes: number): void {
+	source.at(0, 8).read();
+	source.at(bytes - 1, 8).read();
+}
+
 /** A call of a kernel that returns "done". */
 export function attempt(
 	e: Emitter,
@@ -154,12 +169,27 @@ export interface Real {
 /** A number from memory, in 80 bits: floating point of 32, 64 or 80 bits. */
 export function readReal(e: Emitter, operand: Operand): Real {
 	if (operand.width === 80) {
-		const m = operand.at(0, 64).read() as I64;
-		return { m, se: operand.at(8, 16).read() as I32 };
+		return readExtended(operand);
 	}
 	const bits: Integer = operand.read();
 	const m = e.kernel(`f80_from_f${operand.width}`, "i64", bits);
 	return { m, se: exponentResult(e) };
+}
+
+/** Ten bytes as they are; processors read the lower eight first, and fault for those first. */
+export function readExtended(operand: Operand): Real {
+	const m = operand.at(0, 64).read() as I64;
+	return { m, se: operand.at(8, 16).read() as I32 };
+}
+
+/** Checks a write of ten bytes in the same order; the writer returned performs it. */
+export function prepareExtended(operand: Operand): (real: Real) => void {
+	operand.at(0, 64).prepareWrite();
+	operand.at(8, 16).prepareWrite();
+	return ({ m, se }) => {
+		operand.at(0, 64).write(m);
+		operand.at(8, 16).write(se);
+	};
 }
 
 /** An integer from memory, in 80 bits. */

@@ -38,6 +38,8 @@ import {
 	markValid,
 	moveTop,
 	pop,
+	prepareExtended,
+	readExtended,
 	readInteger,
 	readReal,
 	remember,
@@ -71,10 +73,9 @@ const loadInteger: Semantics = (e, form) => {
 const loadDecimal: Semantics = (e, form) => {
 	begin(e);
 	const source = first(form);
-	const low = source.at(0, 64).read();
-	const high = source.at(8, 16).read();
+	const digits = readExtended(source);
 	remember(e, source);
-	const m = e.kernel("f80_from_decimal", "i64", low, high);
+	const m = e.kernel("f80_from_decimal", "i64", digits.m, digits.se);
 	attempt(e, "x87_push", m, exponentResult(e));
 };
 
@@ -171,11 +172,10 @@ const storeUnchecked: Semantics = (e, form) => {
 	pop(e);
 };
 
-/** FSTP of 80 bits copies anything. The upper part is checked first, for both must be writable before either is written. */
+/** FSTP of 80 bits copies anything. */
 function storeWhole(e: Emitter, target: Operand): void {
 	begin(e);
-	target.at(8, 16).prepareWrite();
-	const put = target.at(0, 64).prepareWrite();
+	const put = prepareExtended(target);
 	remember(e, target);
 	const top = stack(e, 0);
 	const m = e.variable(significand(e, top));
@@ -191,8 +191,7 @@ function storeWhole(e: Emitter, target: Operand): void {
 		() => clearC1(e),
 	);
 	e.if(done.get(), () => {
-		put(m.get() as I64);
-		target.at(8, 16).write(se.get() as I32);
+		put({ m: m.get() as I64, se: se.get() as I32 });
 		pop(e);
 	});
 }
@@ -212,14 +211,12 @@ const storeInteger =
 const storeDecimal: Semantics = (e, form) => {
 	begin(e);
 	const target = first(form);
-	target.at(8, 16).prepareWrite();
-	const put = target.at(0, 64).prepareWrite();
+	const put = prepareExtended(target);
 	remember(e, target);
-	const low = e.kernel("x87_to_decimal", "i64", stack(e, 0));
-	const high = exponentResult(e);
+	const m = e.kernel("x87_to_decimal", "i64", stack(e, 0));
+	const se = exponentResult(e);
 	e.if(doneResult(e), () => {
-		put(low);
-		target.at(8, 16).write(high);
+		put({ m, se });
 		pop(e);
 	});
 };
