@@ -28,3 +28,18 @@ export type {
 	MachineStatistics,
 	MemoryStatistics,
 } from "./machine/statistics.ts";
+export type {
+	DeviceSurroundings,
+	DiskOptions,
+	VirtioOptions,
+} from "./machine/virtio-slots.ts";
+export type {
+	BlockBackend,
+	Completion,
+	EntropySource,
+} from "./virtio/backends.ts";
+export { featureSet } from "./virtio/constants.ts";
+export type { DescriptorChain } from "./virtio/descriptor-chain.ts";
+export type { DeviceModel, DevicePort } from "./virtio/device-model.ts";
+export { MemoryDisk, OverlayDisk } from "./virtio/memory-disk.ts";
+export type { Virtqueue } from "./virtio/virtqueue.ts";

@@ -110,6 +110,11 @@ export function amlIrq(irq: number): Aml {
 	return [0x22, ...littleEndian(1 << irq, 2)];
 }
 
+/** `Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { irq }`. */
+export function amlLevelInterrupt(irq: number): Aml {
+	return [0x89, ...littleEndian(6, 2), 0x09, 1, ...littleEndian(irq, 4)];
+}
+
 /** `Memory32Fixed (ReadWrite, base, length)`. */
 export function amlMemory32(base: number, length: number): Aml {
 	return [

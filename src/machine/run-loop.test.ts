@@ -35,10 +35,11 @@ class ScriptedCpu {
 
 function setUp(cpu: ScriptedCpu) {
 	const log: string[] = [];
-	const state: { ending: string | undefined; breathDue: boolean } = {
-		ending: undefined,
-		breathDue: false,
-	};
+	const state: {
+		ending: string | undefined;
+		breathDue: boolean;
+		ioBusy: boolean;
+	} = { ending: undefined, breathDue: false, ioBusy: false };
 	const clock = new VirtualClock({
 		retired: () => cpu.retired,
 		paced: () => false,
@@ -57,6 +58,7 @@ function setUp(cpu: ScriptedCpu) {
 		breathe: async () => {
 			log.push("breathe");
 		},
+		ioBusy: () => state.ioBusy,
 		ending: () => state.ending,
 		onExit: (reason) => log.push(reason),
 	};

@@ -32,6 +32,8 @@ export interface RunLoopParts<Ending> {
 	readonly flush: () => Promise<void>;
 	/** Gives the embedder its turn: keys, signals, timers of its own. */
 	readonly breathe: () => Promise<void>;
+	/** Whether a device waits for its backend, which needs turns to get on. */
+	readonly ioBusy: () => boolean;
 	/** What a chip or the embedder has asked for, if anything. */
 	readonly ending: () => Ending | undefined;
 	/** Counts why the CPU came back. */
@@ -54,8 +56,9 @@ export async function runLoop<Ending>(
 		// Did somebody pull the plug? The guest, by a port, or the embedder.
 		const ending = parts.ending();
 		if (ending !== undefined) return finish(parts, ending);
-		// Now and then the embedder gets its turn, however busy the guest is.
-		if (clock.breathDue()) {
+		// Now and then the embedder gets its turn, however busy the guest is; more
+		// often while a disk is at work on the other side.
+		if (clock.breathDue() || parts.ioBusy()) {
 			await parts.flush();
 			await parts.breathe();
 			clock.breathed();

@@ -31,8 +31,29 @@ describe("The command line", () => {
 			statsPath: undefined,
 			debugExitPort: undefined,
 			unpack: true,
+			disks: [],
+			rng: false,
 			kernelArguments: [],
 		});
+	});
+
+	it("takes disks, each with at most one word behind its path", () => {
+		const plain = { readOnly: false, overlay: false };
+		expect(
+			run(
+				...["--disk", "a.img", "--disk=b,c.img,ro"],
+				...["--disk", "ro,overlay", "--rng", "k"],
+			),
+		).toMatchObject({
+			disks: [
+				{ path: "a.img", ...plain },
+				{ path: "b,c.img", ...plain, readOnly: true },
+				{ path: "ro", ...plain, overlay: true },
+			],
+			rng: true,
+		});
+		expect(refusal("run", "k", "--disk", "")).toContain("names no file");
+		expect(refusal("run", "k", "--disk", "a,ro,overlay")).toContain("either");
 	});
 
 	it("takes options before and after the kernel", () => {

@@ -12,6 +12,14 @@ import { parseArgs } from "node:util";
 import type { ClockKind, EngineKind } from "../index.ts";
 import { UsageError } from "../index.ts";
 
+/** One `--disk`. */
+export interface DiskArgument {
+	readonly path: string;
+	readonly readOnly: boolean;
+	/** Writes stay in memory and are gone with the guest. */
+	readonly overlay: boolean;
+}
+
 /** `lguest run`, understood. */
 export interface RunOptions {
 	readonly kernelPath: string;
@@ -22,6 +30,9 @@ export interface RunOptions {
 	readonly statsPath: string | undefined;
 	readonly debugExitPort: number | undefined;
 	readonly unpack: boolean;
+	readonly disks: readonly DiskArgument[];
+	/** A source of entropy. */
+	readonly rng: boolean;
 	/** What came behind `--`. */
 	readonly kernelArguments: readonly string[];
 }
@@ -40,6 +51,8 @@ const OPTIONS = {
 	stats: { type: "string" },
 	"debug-exit": { type: "string" },
 	unpack: { type: "string", default: "yes" },
+	disk: { type: "string", multiple: true },
+	rng: { type: "boolean", default: false },
 	help: { type: "boolean", short: "h" },
 	version: { type: "boolean", short: "V" },
 } as const;
@@ -65,6 +78,8 @@ export function parseCommandLine(args: readonly string[]): Command {
 			statsPath: values.stats,
 			debugExitPort: parsePort(values["debug-exit"]),
 			unpack: choose("--unpack", values.unpack, ["yes", "no"]) === "yes",
+			disks: (values.disk ?? []).map(parseDisk),
+			rng: values.rng,
 			kernelArguments,
 		},
 	};
@@ -137,6 +152,31 @@ function parsePort(text: string | undefined): number | undefined {
 		);
 	}
 	return port;
+}
+
+const DISK_FLAGS = ["ro", "overlay"];
+
+/** `FILE`, `FILE,ro`, `FILE,overlay`; only known words at the end are taken off. */
+function parseDisk(text: string): DiskArgument {
+	const parts = text.split(",");
+	const flags: string[] = [];
+	while (parts.length > 1 && DISK_FLAGS.includes(parts.at(-1) ?? "")) {
+		flags.push(parts.pop() ?? "");
+	}
+	const path = parts.join(",");
+	if (path === "" || flags.length > 1) {
+		throw usage(
+			path === ""
+				? `--disk "${text}" names no file.`
+				: `--disk "${text}" is either ro or overlay.`,
+			"Try --disk disk.img, --disk disk.img,ro or --disk disk.img,overlay.",
+		);
+	}
+	return {
+		path,
+		readOnly: flags.includes("ro"),
+		overlay: flags.includes("overlay"),
+	};
 }
 
 function choose<const Choice extends string>(

@@ -26,6 +26,11 @@ Options:
                      auto: compiles hot loops as well; new, and faster
   --unpack yes|no    unpack the kernel before the start, which is faster
                      (default), or leave it to the kernel
+  --disk FILE[,ro|,overlay]
+                     a raw image as virtio disk: /dev/vda, then vdb, ...
+                     ro: the guest may not write; overlay: what it writes
+                     is forgotten at the end
+  --rng              a virtio source of entropy: /dev/hwrng
   --debug-exit PORT  a value the guest writes to this I/O port ends lguest
                      with that value as its status
   --stats FILE       write counters as JSON when it ends

@@ -17,10 +17,13 @@ import {
 	identify,
 	inspect,
 	Machine,
+	OverlayDisk,
 	UsageError,
 } from "../index.ts";
-import type { RunOptions } from "./arguments.ts";
+import type { BlockBackend } from "../virtio/backends.ts";
+import type { DiskArgument, RunOptions } from "./arguments.ts";
 import { nodeDecompressors } from "./decompress.ts";
+import { FileBackend } from "./file-backend.ts";
 import { readInputFile } from "./input-file.ts";
 import { Progress } from "./progress.ts";
 import { StandardStreams } from "./standard-streams.ts";
@@ -46,6 +49,7 @@ class Session {
 	readonly #progress = new Progress(process.stderr);
 	readonly #streams = new StandardStreams();
 	#machine: Machine | undefined;
+	#disks: readonly BlockBackend[] = [];
 	/** Set by whoever stops the guest from outside. */
 	#stopStatus: number | undefined;
 
@@ -79,6 +83,7 @@ class Session {
 			return this.#stopStatus ?? statusOf(reason);
 		} finally {
 			this.#streams.stop();
+			for (const disk of this.#disks) await disk.close?.();
 		}
 	}
 
@@ -95,11 +100,13 @@ class Session {
 				options.initrdPath === undefined
 					? undefined
 					: await readInputFile(options.initrdPath, "initrd", progress);
+			this.#disks = await openDisks(options.disks);
 			return await makeMachine(
 				options,
 				kernel,
 				initrd,
 				this.#streams,
+				this.#disks,
 				progress,
 			);
 		} finally {
@@ -123,11 +130,24 @@ function writeCounters(path: string, machine: Machine): void {
 	writeStatistics(path, `${JSON.stringify(statistics, undefined, "\t")}\n`);
 }
 
+/** Throws `UsageError` for the first that cannot be opened. */
+async function openDisks(
+	disks: readonly DiskArgument[],
+): Promise<BlockBackend[]> {
+	const opened: BlockBackend[] = [];
+	for (const { path, readOnly, overlay } of disks) {
+		const file = await FileBackend.open(path, readOnly || overlay);
+		opened.push(overlay ? new OverlayDisk(file) : file);
+	}
+	return opened;
+}
+
 async function makeMachine(
 	options: RunOptions,
 	kernel: Uint8Array,
 	initrd: Uint8Array | undefined,
 	console: StandardStreams,
+	disks: readonly BlockBackend[],
 	progress: Progress,
 ): Promise<Machine> {
 	const { kernelPath, memoryBytes, clock, engine, debugExitPort } = options;
@@ -142,6 +162,8 @@ async function makeMachine(
 			engine,
 			console,
 			breathe,
+			disks: disks.map((backend) => ({ backend })),
+			entropy: options.rng,
 			...(initrd !== undefined && { initrd }),
 			...(debugExitPort !== undefined && { debugExitPort }),
 			...(options.unpack && { unpack: decompressors }),

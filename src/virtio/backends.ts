@@ -32,14 +32,16 @@ export interface BlockBackend {
 	write(offset: number, source: Uint8Array): Completion;
 	/** Everything written and completed before survives whatever comes. */
 	flush(): Completion;
-	/** Makes the range zero; storage is given back if `mayUnmap`. */
+	/** Whether `writeZeroes` can give storage back. */
+	readonly unmaps?: boolean;
+	/** Makes the range zero; storage may be given back if `mayUnmap`. */
 	writeZeroes(
 		offset: number,
 		lengthBytes: number,
 		mayUnmap: boolean,
 	): Completion;
-	/** The range's contents do not matter any more. */
-	discard(offset: number, lengthBytes: number): Completion;
+	/** The range's contents do not matter any more; absent where that is no help. */
+	discard?(offset: number, lengthBytes: number): Completion;
 	/** The guest is gone. */
 	close?(): Completion;
 }

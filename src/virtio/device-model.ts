@@ -33,6 +33,8 @@ export interface DeviceModel {
 	kicked(queueIndex: number): void;
 	/** The driver starts over: chains are dead, features are forgotten. */
 	reset(): void;
+	/** Whether the backend is working on something for the driver. */
+	readonly busy?: boolean;
 	/** Resolves when the backend has finished everything it was asked. */
 	settle?(): Completion;
 	/** The driver wrote `bytes` at `offset`, both within the space. */

@@ -61,6 +61,8 @@ export class VirtioDevice {
 	readonly offeredFeatures: bigint;
 	/** Set by the transport. */
 	onInterrupt: (cause: InterruptCause, queueIndex?: number) => void = () => {};
+	/** Set by the machine: a kick has left work with the backend. */
+	onBusy: () => void = () => {};
 	readonly #memory: GuestMemory;
 	readonly #onFailure: (reason: string) => void;
 	readonly #slots: QueueSlot[];
@@ -173,7 +175,9 @@ export class VirtioDevice {
 
 	/** An available buffer notification. */
 	kick(index: number): void {
-		if (this.#ring(index) !== undefined) this.model.kicked(index);
+		if (this.#ring(index) === undefined) return;
+		this.model.kicked(index);
+		if (this.model.busy) this.onBusy();
 	}
 
 	/** Bytes past the end read as zero. */

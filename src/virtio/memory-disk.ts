@@ -17,6 +17,7 @@ const BLOCK_BYTES = 65_536;
 export class MemoryDisk implements BlockBackend {
 	readonly sizeBytes: number;
 	readonly readOnly: boolean;
+	readonly unmaps = true;
 	/** Block number → contents; what is not here is zero. */
 	readonly #blocks = new Map<number, Uint8Array>();
 
@@ -135,11 +136,6 @@ export class OverlayDisk implements BlockBackend {
 		return this.#change(offset, lengthBytes, (part) => {
 			part.fill(0);
 		});
-	}
-
-	/** What the contents are now does not matter, so nothing is done. */
-	discard(): Completion {
-		return undefined;
 	}
 
 	close(): Completion {

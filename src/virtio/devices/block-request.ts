@@ -156,6 +156,6 @@ export function blockConfig(backend: BlockBackend): Uint8Array {
 	view.setUint32(44, alignSectors, true); // discard_sector_alignment
 	view.setUint32(48, MOST_SEGMENT_SECTORS, true); // max_write_zeroes_sectors
 	view.setUint32(52, MOST_SEGMENTS, true); // max_write_zeroes_seg
-	config[56] = 1; // write_zeroes_may_unmap
+	config[56] = backend.unmaps === true ? 1 : 0; // write_zeroes_may_unmap
 	return config;
 }

@@ -12,7 +12,7 @@ import {
 	VIRTIO_F_INDIRECT_DESC,
 } from "../constants.ts";
 import { VirtioDevice } from "../device.ts";
-import { MemoryDisk } from "../memory-disk.ts";
+import { MemoryDisk, OverlayDisk } from "../memory-disk.ts";
 import { Block } from "./block.ts";
 import {
 	VIRTIO_BLK_F_CONFIG_WCE,
@@ -197,6 +197,21 @@ describe("discard and write-zeroes", () => {
 		const many = Array.from({ length: 17 }, () => segment(0, 1));
 		expect(status(DISCARD, 0, ...many)).toBe(IOERR);
 		expect(status(DISCARD, 0, ...many.slice(1))).toBe(OK);
+	});
+
+	it("are offered as far as the disk can do them", () => {
+		const plain = new MemoryDisk(SIZE);
+		const features = (disk: BlockBackend) =>
+			setUp(disk).driver.side.readFeatures();
+		const has = (set: bigint, bit: number) =>
+			((set >> BigInt(bit)) & 1n) === 1n;
+		expect(has(features(plain), VIRTIO_BLK_F_DISCARD)).toBe(true);
+		const { driver } = setUp(new OverlayDisk(plain));
+		expect(has(driver.side.readFeatures(), VIRTIO_BLK_F_DISCARD)).toBe(false);
+		expect(has(driver.side.readFeatures(), VIRTIO_BLK_F_WRITE_ZEROES)).toBe(
+			true,
+		);
+		expect([...driver.side.readConfig(56, 1)]).toEqual([0]);
 	});
 
 	it("are unsupported unless negotiated", () => {

@@ -62,10 +62,6 @@ const FEATURES = featureSet(
 	VIRTIO_BLK_F_TOPOLOGY,
 	VIRTIO_BLK_F_CONFIG_WCE,
 );
-const WRITE_FEATURES = featureSet(
-	VIRTIO_BLK_F_DISCARD,
-	VIRTIO_BLK_F_WRITE_ZEROES,
-);
 
 /** One request under way. */
 interface Job {
@@ -96,9 +92,7 @@ export class Block implements DeviceModel {
 		const name = new TextEncoder().encode(serial);
 		this.#serial.set(name.subarray(0, VIRTIO_BLK_ID_BYTES));
 		this.config = blockConfig(backend);
-		this.features =
-			FEATURES |
-			(backend.readOnly ? featureSet(VIRTIO_BLK_F_RO) : WRITE_FEATURES);
+		this.features = FEATURES | writeFeatures(backend);
 	}
 
 	connect(port: DevicePort): void {
@@ -111,6 +105,10 @@ export class Block implements DeviceModel {
 		const cached =
 			negotiated(VIRTIO_BLK_F_FLUSH) || !negotiated(VIRTIO_BLK_F_CONFIG_WCE);
 		this.config[WRITEBACK_OFFSET] = cached ? 1 : 0;
+	}
+
+	get busy(): boolean {
+		return this.#inFlight > 0;
 	}
 
 	kicked(): void {
@@ -264,7 +262,7 @@ export class Block implements DeviceModel {
 		return this.#written(
 			inTurn(segments, ({ offset, lengthBytes, mayUnmap }) =>
 				isDiscard
-					? this.#backend.discard(offset, lengthBytes)
+					? this.#backend.discard?.(offset, lengthBytes)
 					: this.#backend.writeZeroes(offset, lengthBytes, mayUnmap),
 			),
 		);
@@ -284,6 +282,14 @@ export class Block implements DeviceModel {
 			offset + lengthBytes <= this.#backend.sizeBytes
 		);
 	}
+}
+
+function writeFeatures(backend: BlockBackend): bigint {
+	if (backend.readOnly) return featureSet(VIRTIO_BLK_F_RO);
+	const zeroes = featureSet(VIRTIO_BLK_F_WRITE_ZEROES);
+	return backend.discard === undefined
+		? zeroes
+		: zeroes | featureSet(VIRTIO_BLK_F_DISCARD);
 }
 
 /** The status is the last byte; data a failed read did not reach stay out of the length. */
