@@ -7,7 +7,7 @@
  */
 
 import { beforeEach, describe, expect, it } from "vitest";
-import { Assembler, EAX, EBX, EDX } from "../support/assembler.ts";
+import { Assembler, EAX, EBP, EBX, EDX, ESP } from "../support/assembler.ts";
 import {
 	CODE,
 	code,
@@ -269,6 +269,24 @@ describe("16-bit protected mode", () => {
 		expect(guest.esp).toBe(0x7777_fffc);
 		expect(guest.memory.getUint16(DATA, true)).toBe(0x2345);
 		expect(guest.word(DATA + 0xfffc)).toBe(0x89ab_cdef);
+	});
+
+	it("lets a 32-bit ENTER copy all of ESP, though only SP moves", () => {
+		guest.describe(FREE, descriptor(CODE, 0xffff, 0x9b));
+		guest.describe(SEGMENT_2, descriptor(DATA, 0xffff, 0x93));
+		// o32 enter 4, 1; hlt
+		guest.load(new Assembler(CODE + 0x100).hex("66c8040001 f4"));
+		const program = code()
+			.mov(EDX, SEGMENT_2)
+			.toSegment(SS, EDX)
+			.mov(ESP, 0x7777_1000)
+			.mov(EBP, 0x1234_5678)
+			.jumpFar(FREE, 0x100);
+		guest.run(program);
+		expect(guest.gpr(EBP)).toBe(0x7777_0ffc);
+		expect(guest.esp).toBe(0x7777_0ff4);
+		expect(guest.word(DATA + 0xffc)).toBe(0x1234_5678);
+		expect(guest.word(DATA + 0xff8)).toBe(0x7777_0ffc);
 	});
 
 	it("faults at the end of the code segment instead of wrapping IP", () => {

@@ -187,19 +187,29 @@ const enter: Semantics = (e, form) => {
 	const bytes = e.constant(stackSize, -operandSize / 8);
 	const base = e.readGpr(RBP, operandSize);
 	const frame = stackOffset(e, form, stackTop(e, form), bytes);
+	const pointer = framePointer(e, form, frame);
 	e.storeSegment(SS, frame, operandSize, base);
 	const top = e.variable(frame);
 	e.if(level, () => {
 		copyDisplay(e, form, level, top);
 		top.set(stackOffset(e, form, top.get(), bytes));
-		e.storeSegment(SS, top.get(), operandSize, frame);
+		e.storeSegment(SS, top.get(), operandSize, pointer);
 	});
 	const locals = e.neg(e.toWidth(stackSize, storage.read()));
 	const newTop = stackOffset(e, form, top.get(), locals);
 	e.prepareStore(SS, newTop, operandSize);
 	e.writeGpr(RSP, stackSize, newTop);
-	e.writeGpr(RBP, operandSize, frame);
+	e.writeGpr(RBP, operandSize, pointer);
 };
+
+/** rSP at `frame` in the operand's size: a 16-bit stack leaves the upper half of ESP alone, and ENTER copies all of it. */
+function framePointer(e: Emitter, form: Form, frame: Integer): Integer {
+	const { operandSize, stackSize } = form;
+	if (stackSize !== 16 || operandSize === 16) return frame;
+	const esp = e.readGpr(RSP, 32) as I32;
+	const kept = e.and(esp, e.i32(-0x1_0000));
+	return e.let(e.or(kept, e.toWidth(32, frame) as I32));
+}
 
 /** Pushes the `level - 1` frame pointers that lie below the caller's. */
 function copyDisplay(
