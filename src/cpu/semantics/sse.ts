@@ -2,7 +2,7 @@
  * SSE to SSE4.2, by mnemonic: the rows with XMM registers. Where a mnemonic
  * also has MMX rows, `index.ts` chooses by the row's registers.
  *
- * @journey E:702 All of SSE
+ * @journey E:701 All of SSE
  */
 
 import type { SemanticsTable } from "./emitter.ts";
