@@ -189,10 +189,27 @@ describe("self-modifying code", () => {
 		expect(guest.eip).toBe(at + 3);
 	});
 
+	it("mends an undefined instruction by its second byte", () => {
+		// Whatever the granularity of bookkeeping, some boundary lies between.
+		for (const at of [CODE + 0x3f, CODE + 0x40, CODE + 0xff, CODE + 0x7ff]) {
+			guest.load(new Assembler(at).hex("0f04 f4"));
+			const jump = new Assembler(CODE + 0x2000).mov(EDX, at).hex("ffe2");
+			expect(guest.run(jump).vector).toBe(UD);
+			const mend = new Assembler(CODE + 0x3000)
+				.hex("c605")
+				.dword(at + 1)
+				.byte(0xa2)
+				.mov(EDX, at)
+				.hex("ffe2");
+			const stop = guest.run(mend);
+			expect([stop.vector, guest.eip]).toEqual([undefined, at + 3]);
+		}
+	});
+
 	it("loops over an undefined instruction at a page's end until it is one", () => {
 		const at = CODE + 0xfff;
 		// A direct branch, which may be linked to what it found.
-		const branch = new Assembler(at - 8).hex("eb06").padTo(at).hex("0fff");
+		const branch = new Assembler(at - 8).hex("eb06").padTo(at).hex("0f04");
 		expect(guest.run(branch).vector).toBe(UD);
 		const again = new Assembler(CODE + 0x2000)
 			.hex("c605")

@@ -292,7 +292,9 @@ export class CodeCache {
 			mark(
 				target,
 				offset,
-				typeof decoded === "string" ? 1 : decoded.lengthBytes,
+				typeof decoded === "string"
+					? MAX_INSTRUCTION_BYTES
+					: decoded.lengthBytes,
 			);
 			if (typeof decoded === "string") {
 				this.#addFault(target, offset, decoded);
@@ -323,22 +325,19 @@ export class CodeCache {
 		const decoded = decode(bytes, 0, head + MAX_INSTRUCTION_BYTES, decodeMode);
 		mark(page, offset, head);
 		const first = this.#next;
-		if (typeof decoded === "string") {
-			// Depends on the second page as well: decode anew each time.
-			this.#addFault(page, offset, decoded);
-			page.ordinals[offset] = 0;
-			return first;
-		}
+		const failed = typeof decoded === "string";
+		const length = failed ? MAX_INSTRUCTION_BYTES : decoded.lengthBytes;
 		this.#addPseudo(page, offset, HANDLER_STRADDLE);
 		this.#view.setUint32(first + RECORD_DISPLACEMENT, RAM_BASE + second, true);
 		const secondPage = this.#page(second, mode);
-		mark(secondPage, 0, decoded.lengthBytes - head);
+		mark(secondPage, 0, length - head);
 		secondPage.records.push(first);
 		const ordinal = page.ordinals[offset] as number;
-		this.#addInstruction(page, offset, decoded, mode);
+		if (failed) this.#addFault(page, offset, decoded);
+		else this.#addInstruction(page, offset, decoded, mode);
 		secondPage.records.push(this.#next - RECORD_BYTES);
 		page.ordinals[offset] = ordinal;
-		this.#addPseudo(page, offset + decoded.lengthBytes, HANDLER_CROSS);
+		if (!failed) this.#addPseudo(page, offset + length, HANDLER_CROSS);
 		return first;
 	}
 
