@@ -21,12 +21,11 @@ const filled = (length: number, value: number) =>
 
 /** A file that moves at most `most` bytes at a time. */
 function reluctant(file: DiskFile, most: number): DiskFile {
-	const limited = (method: "read" | "write") =>
-		((buffer: Uint8Array, at: number, length: number, offset: number) =>
-			file[method](buffer, at, Math.min(length, most), offset)) as never;
 	return {
-		read: limited("read"),
-		write: limited("write"),
+		read: ((buffer: Uint8Array, at: number, length: number, offset: number) =>
+			file.read(buffer, at, Math.min(length, most), offset)) as never,
+		write: ((buffer: Uint8Array, at: number, length: number, offset: number) =>
+			file.write(buffer, at, Math.min(length, most), offset)) as never,
 		datasync: () => file.datasync(),
 		close: () => file.close(),
 	};

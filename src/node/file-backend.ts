@@ -5,7 +5,7 @@
  *
  * Relies on Node's file system; the run command relies on it.
  *
- * @journey L:124 Disks in files
+ * @journey L:145 Disks in files
  */
 
 import { constants } from "node:fs";
