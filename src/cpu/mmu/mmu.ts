@@ -134,18 +134,21 @@ export class Mmu {
 	}
 
 	readU16(linear: number, user: boolean): number {
+		if (user) this.#checkAligned(linear, 2);
 		const host = this.#readHost(linear, 2, user);
 		if (host !== 0) return this.#view.getUint16(host, true);
 		return this.#readBytes(linear, 2, user);
 	}
 
 	readU32(linear: number, user: boolean): number {
+		if (user) this.#checkAligned(linear, 4);
 		const host = this.#readHost(linear, 4, user);
 		if (host !== 0) return this.#view.getUint32(host, true);
 		return this.#readBytes(linear, 4, user);
 	}
 
 	readU64(linear: number, user: boolean): bigint {
+		if (user) this.#checkAligned(linear, 8);
 		const low = this.readU32(linear, user);
 		const high = this.readU32(this.after(linear, 4), user);
 		return (BigInt(high) << 32n) | BigInt(low);
@@ -156,10 +159,12 @@ export class Mmu {
 	}
 
 	writeU16(linear: number, value: number, user: boolean): void {
+		if (user) this.#checkAligned(linear, 2);
 		this.#writeBytes(linear, 2, value, user);
 	}
 
 	writeU32(linear: number, value: number, user: boolean): void {
+		if (user) this.#checkAligned(linear, 4);
 		const offset = linear % PAGE;
 		if (offset <= PAGE - 4) {
 			const physical = this.#page(linear, true, user, false) + offset;
@@ -173,6 +178,7 @@ export class Mmu {
 	}
 
 	writeU64(linear: number, value: bigint, user: boolean): void {
+		if (user) this.#checkAligned(linear, 8);
 		this.probeWrite(linear, 8, user);
 		this.writeU32(linear, Number(value & 0xffff_ffffn), user);
 		this.writeU32(this.after(linear, 4), Number(value >> 32n), user);
@@ -266,10 +272,13 @@ export class Mmu {
 	): void {
 		// The mask is only set at CPL 3 for alignment checks; 10-byte accesses
 		// are made of aligned parts.
-		const alignment = bytes === 10 ? 8 : bytes;
-		const checked = user && this.alignmentCheck;
-		if (checked && linear % alignment !== 0) raise(VECTOR_AC, 0);
+		if (user) this.#checkAligned(linear, bytes === 10 ? 8 : bytes);
 		this.watcher?.(linear, bytes, write);
+	}
+
+	/** For accesses of user mode (Intel SDM vol. 3, "Alignment Check Exception"). */
+	#checkAligned(linear: number, bytes: number): void {
+		if (this.alignmentCheck && linear % bytes !== 0) raise(VECTOR_AC, 0);
 	}
 
 	/** CR0.AM and EFLAGS.AC; kept by the CPU. */
