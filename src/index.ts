@@ -36,10 +36,13 @@ export type {
 export type {
 	BlockBackend,
 	Completion,
+	ConsolePortBackend,
+	ConsoleSize,
 	EntropySource,
 } from "./virtio/backends.ts";
 export { featureSet } from "./virtio/constants.ts";
 export type { DescriptorChain } from "./virtio/descriptor-chain.ts";
 export type { DeviceModel, DevicePort } from "./virtio/device-model.ts";
+export type { ConsolePortOptions } from "./virtio/devices/console.ts";
 export { MemoryDisk, OverlayDisk } from "./virtio/memory-disk.ts";
 export type { Virtqueue } from "./virtio/virtqueue.ts";

@@ -229,7 +229,7 @@ export class Machine {
 			fillRandom: (target) => fillWords(target, () => this.#clock.random()),
 			inOrder: isVirtual,
 		});
-		return new VirtioSlots(board, this.cpu.memory, models, {
+		return new VirtioSlots(board, this.cpu.memory, models, this.#options, {
 			wake: () => this.#alarm.wake(),
 			// Virtual time must stop at the same instruction every time.
 			busy: () => {

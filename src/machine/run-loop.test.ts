@@ -154,6 +154,17 @@ describe("The run loop", () => {
 		expect(await runLoop(parts)).toBe("poweroff");
 	});
 
+	it("gives the embedder a turn after each slice while a disk is at work", async () => {
+		const cpu = new ScriptedCpu((budget, slice) => {
+			if (slice === 3) state.ending = "done";
+			state.ioBusy = slice < 2;
+			return budget;
+		});
+		const { parts, state, log } = setUp(cpu);
+		await runLoop(parts);
+		expect(log.filter((what) => what === "breathe")).toHaveLength(2);
+	});
+
 	it("gives the embedder its turn, output first, when a breath is due", async () => {
 		const cpu = new ScriptedCpu((budget, slice) => {
 			state.breathDue = slice === 2;

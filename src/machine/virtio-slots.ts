@@ -27,6 +27,7 @@ import type { BlockBackend } from "../virtio/backends.ts";
 import { VirtioDevice } from "../virtio/device.ts";
 import type { DeviceModel } from "../virtio/device-model.ts";
 import { Block } from "../virtio/devices/block.ts";
+import { Console, type ConsolePortOptions } from "../virtio/devices/console.ts";
 import { Entropy } from "../virtio/devices/entropy.ts";
 import { orderedDisk } from "../virtio/ordered-disk.ts";
 import { VIRTIO_MMIO_BYTES, VirtioMmio } from "../virtio/transports/mmio.ts";
@@ -51,10 +52,19 @@ export interface VirtioOptions {
 	readonly disks?: readonly DiskOptions[];
 	/** A source of entropy, `/dev/hwrng`. */
 	readonly entropy?: boolean;
+	/** Ports of a virtio console: `/dev/hvc0`, `/dev/virtio-ports/NAME`. */
+	readonly consolePorts?: readonly ConsolePortOptions[];
 	/** Devices of one's own. */
 	readonly devices?: readonly ((
 		surroundings: DeviceSurroundings,
 	) => DeviceModel)[];
+	/**
+	 * How drivers reach the devices: registers of virtio 1.0 and later (default)
+	 * or those from before, which old kernels know.
+	 */
+	readonly transport?: "mmio" | "mmio-legacy";
+	/** Whether to offer packed rings as well as split ones; default: yes. */
+	readonly packedRings?: boolean;
 }
 
 /** Above any RAM the machine can have, below the interrupt controllers. */
@@ -69,6 +79,7 @@ export function makeModels(
 	surroundings: DeviceSurroundings & { readonly inOrder: boolean },
 ): DeviceModel[] {
 	const { fillRandom, inOrder } = surroundings;
+	const { consolePorts } = options;
 	const disks = (options.disks ?? []).map(
 		({ backend, serial }, index) =>
 			new Block(
@@ -78,6 +89,7 @@ export function makeModels(
 	);
 	return [
 		...disks,
+		...(consolePorts === undefined ? [] : [new Console(consolePorts)]),
 		...(options.entropy ? [new Entropy({ fill: fillRandom })] : []),
 		...(options.devices ?? []).map((make) => make({ fillRandom })),
 	];
@@ -101,11 +113,16 @@ export class VirtioSlots {
 		board: Pc,
 		memory: GuestMemory,
 		models: readonly DeviceModel[],
+		options: VirtioOptions,
 		wires: SlotWires,
 	) {
+		const rules = {
+			legacy: options.transport === "mmio-legacy",
+			packed: options.packedRings ?? true,
+		};
 		const lines = FREE_IRQS.map((irq) => new SharedLine(board.pic.line(irq)));
 		this.devices = models.map((model, index) => {
-			const device = new VirtioDevice(model, memory);
+			const device = new VirtioDevice(model, memory, rules);
 			device.onBusy = wires.busy;
 			const { base, irq, lineIndex } = slot(index);
 			const shared = lines[lineIndex]?.input();

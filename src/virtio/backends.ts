@@ -61,6 +61,8 @@ export interface ConsolePortBackend {
 	onInput: () => void;
 	/** In characters; undefined where that means nothing. */
 	readonly size?: ConsoleSize | undefined;
+	/** Something in the guest has opened the port, or closed it. */
+	onGuestOpen?(open: boolean): void;
 	/** The device sets it; to be called when `size` has changed. */
 	onResize?: () => void;
 }
