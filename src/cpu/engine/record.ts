@@ -12,11 +12,10 @@
  * | 8 | 2 | r/m operand: state offset (or number of an x87 register); base register with memory |
  * | 10 | 2 | index register: state offset |
  * | 12 | 4 | displacement, sign-extended by whoever needs 64 bits |
- * | 16 | 8 | immediate, sign-extended |
+ * | 16 | 8 | immediate, sign-extended; of x87 instructions, which have none, the opcode as FOP remembers it |
  * | 24 | 4 | second immediate (ENTER, far pointers), or record of a branch target in the same page |
  * | 28 | 2 | state offset of the data segment register |
  * | 30 | 2 | how often a branch came here, modulo 2^16 (profiling loop only) |
- * | 30 | 2 | low three opcode bits and ModR/M byte, as the x87 remembers them |
  *
  * Absent registers name the state's ZERO slot, so that an effective address is
  * the same sum for every instruction.
@@ -46,7 +45,7 @@ export const RECORD_LINK = 24;
 export const RECORD_IMMEDIATE2 = 24;
 export const RECORD_SEGMENT = 28;
 export const RECORD_COUNT = 30;
-export const RECORD_X87_OPCODE = 30;
+export const RECORD_X87_OPCODE = RECORD_IMMEDIATE;
 
 /** Handler numbers that are no instruction; the loop has them built in. */
 export const HANDLER_STALE = 0;
@@ -87,9 +86,14 @@ export function writeRecord(
 	view.setInt32(at + RECORD_IMMEDIATE2, instruction.immediate2, true);
 	const segment = memory?.segment ?? instruction.segment;
 	view.setUint16(at + RECORD_SEGMENT, segmentOffset(segment), true);
-	const opcode =
-		((instruction.row.opcode & 7) << 8) | (instruction.modrm & 0xff);
-	view.setUint16(at + RECORD_X87_OPCODE, opcode, true);
+	if (instruction.row.feature === "x87") {
+		view.setUint16(at + RECORD_X87_OPCODE, x87Opcode(instruction), true);
+	}
+}
+
+/** Low three opcode bits and ModR/M byte (Intel SDM vol. 1, "Fopcode"). */
+function x87Opcode({ row, modrm }: Instruction): number {
+	return ((row.opcode & 7) << 8) | (modrm & 0xff);
 }
 
 /** A record with a handler and a place, all else zero. */
