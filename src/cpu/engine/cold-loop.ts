@@ -93,7 +93,7 @@ export type EmitForm = (emitter: ColdEmitter, form: ColdForm) => void;
 
 const CS = 1;
 /** Arrivals by branch that make code hot, and again that many later. Power of two. */
-const HOT_ARRIVALS = 1024;
+const HOT_ARRIVALS = 4096;
 
 export class ColdLoop {
 	readonly #code: FunctionBuilder;

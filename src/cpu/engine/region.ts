@@ -53,8 +53,8 @@ export interface RegionSource {
 }
 
 const PAGE = 4096;
-const MOST_BLOCKS = 100;
-const MOST_INSTRUCTIONS = 800;
+const MOST_BLOCKS = 32;
+const MOST_INSTRUCTIONS = 300;
 
 /** The blocks by offset, entry first; fewer than one instruction in all = no region. */
 export function formRegion(
