@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Apt, extractMembers, hasApt, type PackageName } from "./debian/apt.ts";
 import { withLock } from "./debian/lock.ts";
+import { type KernelModule, unpackModules } from "./debian/modules.ts";
 
 interface AssetSource {
 	/** The package, or the metapackage whose first dependency it is. */
@@ -116,6 +117,7 @@ const TEST_TOOLS: Readonly<Record<string, string>> = {
 	"libc6-dev": "/usr/include/stdio.h",
 	binutils: "/usr/bin/objdump",
 	"acpica-tools": "/usr/bin/iasl",
+	e2fsprogs: "/sbin/mke2fs",
 	bsdutils: "/usr/bin/script",
 	cpio: "/usr/bin/cpio",
 };
@@ -168,19 +170,43 @@ async function fetchAsset(name: DebianAsset): Promise<string> {
 	const meanwhile = await cachedAsset(name);
 	if (meanwhile !== undefined) return meanwhile;
 	const source: AssetSource = SOURCES[name];
-	const apt = new Apt(join(CACHE, "apt"), say);
-	const named: PackageName = {
-		name: source.package,
-		architecture: source.architecture,
-	};
-	const target = source.meta ? await apt.firstDependency(named) : named;
-	const deb = await apt.download(target, join(CACHE, "packages"));
+	const deb = await fetchPackage(source);
 	await unpackAssets(source, deb);
 	const path = await cachedAsset(name);
 	if (path === undefined) {
 		throw new Error(`${basename(deb)} holds no ${source.member}`);
 	}
 	return path;
+}
+
+/** The package's file, downloaded unless it is there. */
+async function fetchPackage(source: AssetSource): Promise<string> {
+	const apt = new Apt(join(CACHE, "apt"), say);
+	const named: PackageName = {
+		name: source.package,
+		architecture: source.architecture,
+	};
+	const target = source.meta ? await apt.firstDependency(named) : named;
+	return await apt.download(target, join(CACHE, "packages"));
+}
+
+/**
+ * Modules of a kernel that `debianAsset` delivers, with all they depend on, in
+ * the order for `insmod`; `undefined` where the kernel is not to be had.
+ */
+export async function debianModules(
+	kernel: "kernel-686" | "kernel-686-pae",
+	wanted: readonly string[],
+): Promise<KernelModule[] | undefined> {
+	if ((await debianAsset(kernel)) === undefined) return undefined;
+	const source: AssetSource = SOURCES[kernel];
+	return await withLock(join(CACHE, "lock"), async () =>
+		unpackModules(
+			await fetchPackage(source),
+			wanted,
+			join(packageDirectory(source), "modules"),
+		),
+	);
 }
 
 /** Unpacks every asset of the package at once: decompression is the cost. */

@@ -5,7 +5,7 @@
  * `scripts/debian.ts` relies on it.
  */
 
-import { readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { extractMembers } from "./apt.ts";
 
@@ -25,21 +25,20 @@ export async function unpackModules(
 	wanted: readonly string[],
 	into: string,
 ): Promise<KernelModule[]> {
-	const order: KernelModule[] = [];
-	let missing = [...wanted];
-	while (missing.length > 0) {
-		await extractMembers(deb, missing.map(memberPattern), into);
+	await mkdir(into, { recursive: true });
+	for (let missing: string[] = []; ; ) {
 		const have = await findModules(into);
-		order.length = 0;
+		const order: KernelModule[] = [];
 		const lacking = new Set<string>();
 		for (const name of wanted) await collect(name, have, order, lacking);
 		const repeated = missing.find((name) => lacking.has(name));
 		if (repeated !== undefined) {
 			throw new Error(`${basename(deb)} holds no module ${repeated}`);
 		}
+		if (lacking.size === 0) return order;
 		missing = [...lacking];
+		await extractMembers(deb, missing.map(memberPattern), into);
 	}
-	return order;
 }
 
 /** Dependencies first. */

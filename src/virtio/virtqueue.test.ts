@@ -175,6 +175,41 @@ for (const { name, accept } of RINGS) {
 			expect(Buffer.compare(memory.bytes, before)).toBe(0);
 		});
 
+		it("is not disturbed by kicks without buffers (virtio 1.3 §2.7.10.1)", () => {
+			const { queue, shouter } = setUp(accept);
+			for (let i = 0; i < 3; i++) queue.kick();
+			expect(text(queue.exchange(bytes("a"), room(1)))).toBe("A");
+			queue.kick();
+			expect(queue.takeUsed()).toEqual([]);
+			expect(shouter.kept).toEqual([]);
+		});
+
+		it("leaves everything but its own areas and writable buffers alone (virtio 1.3 §2.7.5.1, §2.8.5.1)", () => {
+			const { queue, memory } = setUp(accept, 8);
+			const { deviceArea, descriptorArea } = queue.placement;
+			queue.offer(bytes("read only"), room(9));
+			const packed = accept.includes(VIRTIO_F_RING_PACKED);
+			const before = memory.read(0, memory.sizeBytes);
+			queue.kick();
+			const [used] = queue.takeUsed();
+			expect(text(used?.written)).toBe("READ ONLY");
+			const changed = [...memory.bytes.keys()].filter(
+				(at) => memory.bytes[at] !== before[at],
+			);
+			const own = packed
+				? // One descriptor is written over; the others stay.
+					[descriptorArea, descriptorArea + 16]
+				: [deviceArea, deviceArea + 6 + 8 * 8];
+			const foreign = changed.filter(
+				(at) =>
+					!(at >= (own[0] ?? 0) && at < (own[1] ?? 0)) &&
+					!"READ ONLY".includes(String.fromCharCode(memory.bytes[at] ?? 0)),
+			);
+			expect(changed.length).toBeGreaterThan(8);
+			expect(Buffer.from(memory.bytes).includes("read only")).toBe(true);
+			expect(foreign).toEqual([]);
+		});
+
 		it("breaks the device when a buffer is outside memory", () => {
 			const { queue, driver, failures, memory } = setUp(accept);
 			for (const address of [memory.sizeBytes - 1, 2 ** 40, 2 ** 60]) {
@@ -230,6 +265,21 @@ for (const { name, accept } of RINGS) {
 }
 
 describe("a split virtqueue", () => {
+	it("heeds the event index alone when that was negotiated (virtio 1.3 §2.7.7.2)", () => {
+		const { queue, memory, driver } = setUp([VIRTIO_F_EVENT_IDX]);
+		const { driverArea, deviceArea, size } = queue.placement;
+		// Flag 1 would mean "no interrupts".
+		memory.writeU16(driverArea, 1);
+		const usedEvent = driverArea + 4 + 2 * size;
+		memory.writeU16(usedEvent, 2);
+		const interrupts = [0, 1, 2, 3].map(() => {
+			queue.exchange(bytes("a"), room(1));
+			return driver.side.takeInterrupts().queue;
+		});
+		expect(interrupts).toEqual([false, false, true, false]);
+		expect(memory.readU16(deviceArea)).toBe(0);
+	});
+
 	it("refuses more available buffers than it has entries", () => {
 		const { queue, memory, failures, shouter } = setUp([]);
 		memory.writeU16(queue.placement.driverArea + 2, 9);

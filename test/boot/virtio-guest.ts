@@ -1,0 +1,94 @@
+/**
+ * A guest with every virtio device, as a program: what the command line cannot
+ * ask for yet (console ports, transports, kinds of rings) is asked for in JSON.
+ * The serial port is on standard input and output; the virtio console prints
+ * on standard error, and its second port answers in upper case.
+ *
+ *     node test/boot/virtio-guest.ts '{"kernel":"...","initrd":"...",...}'
+ */
+
+import { readFileSync } from "node:fs";
+import {
+	type ConsolePortBackend,
+	Machine,
+	OverlayDisk,
+} from "../../src/index.ts";
+import { FileBackend } from "../../src/node/file-backend.ts";
+import { StandardStreams } from "../../src/node/standard-streams.ts";
+
+/** The program's one argument. */
+export interface VirtioGuestOptions {
+	readonly kernel: string;
+	readonly initrd: string;
+	readonly arguments: readonly string[];
+	readonly disks: readonly {
+		readonly path: string;
+		readonly mode: "rw" | "ro" | "overlay";
+	}[];
+	readonly transport: "mmio" | "mmio-legacy";
+	readonly packedRings: boolean;
+	readonly clock?: "wall" | "virtual";
+}
+
+class ErrorPort implements ConsolePortBackend {
+	onInput = () => {};
+	readonly size = { columns: 132, rows: 43 };
+
+	write(bytes: Uint8Array): undefined {
+		process.stderr.write(bytes);
+	}
+
+	read(): Uint8Array {
+		return new Uint8Array(0);
+	}
+}
+
+class ShoutingPort implements ConsolePortBackend {
+	onInput = () => {};
+	#answer = new Uint8Array(0);
+
+	write(bytes: Uint8Array): undefined {
+		const said = new TextDecoder().decode(bytes).toUpperCase();
+		this.#answer = Buffer.concat([this.#answer, Buffer.from(said)]);
+		this.onInput();
+	}
+
+	read(maxBytes: number): Uint8Array {
+		const part = this.#answer.slice(0, maxBytes);
+		this.#answer = this.#answer.slice(maxBytes);
+		return part;
+	}
+}
+
+async function openDisk(disk: VirtioGuestOptions["disks"][number]) {
+	const file = await FileBackend.open(disk.path, disk.mode !== "rw");
+	return { backend: disk.mode === "overlay" ? new OverlayDisk(file) : file };
+}
+
+async function main(options: VirtioGuestOptions): Promise<void> {
+	const streams = new StandardStreams();
+	const machine = await Machine.create({
+		memoryBytes: 128 << 20,
+		kernel: readFileSync(options.kernel),
+		initrd: readFileSync(options.initrd),
+		commandLine: ["console=ttyS0", ...options.arguments].join(" "),
+		console: streams,
+		breathe: () => new Promise((resolve) => setImmediate(resolve)),
+		disks: await Promise.all(options.disks.map(openDisk)),
+		entropy: true,
+		consolePorts: [
+			{ backend: new ErrorPort() },
+			{ backend: new ShoutingPort(), name: "lguest.shout", console: false },
+		],
+		transport: options.transport,
+		packedRings: options.packedRings,
+		...(options.clock !== undefined && { clock: options.clock }),
+	});
+	streams.start();
+	const { kind } = await machine.run();
+	streams.stop();
+	process.exitCode = kind === "poweroff" ? 0 : 1;
+	process.stdout.write("", () => process.exit());
+}
+
+await main(JSON.parse(process.argv[2] ?? "{}"));

@@ -1,0 +1,242 @@
+/**
+ * Virtio with its real drivers: Debian's kernel and its own modules bind every
+ * device, over each kind of registers and rings, and what the guest did is
+ * compared with what is found outside.
+ */
+
+import { execFileSync } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { debianAsset, debianModules } from "../../scripts/debian.ts";
+import { initramfs } from "../../scripts/initramfs.ts";
+import { CLI } from "./engines.ts";
+import { GuestSession } from "./session.ts";
+
+const TEN_MINUTES = 600_000;
+const MODULES = [
+	...["virtio_mmio", "virtio_blk", "virtio_rng", "virtio_console"],
+	...["ext4", "crc32c_generic"],
+];
+const PROGRAM = fileURLToPath(new URL("virtio-guest.ts", import.meta.url));
+
+const kernel = await debianAsset("kernel-686");
+const modules = await debianModules("kernel-686", MODULES);
+const initrd = await initramfs(await moduleFiles());
+
+async function moduleFiles() {
+	const all = modules ?? [];
+	const load = all.map(({ name }) => `insmod /lib/modules/${name}.ko\n`);
+	const files = all.map(async ({ name, path }) => ({
+		path: `lib/modules/${name}.ko`,
+		data: await readFile(path),
+	}));
+	return [
+		...(await Promise.all(files)),
+		{ path: "lib/modules/load", data: `set -e\n${load.join("")}` },
+	];
+}
+
+const sha256 = (bytes: Uint8Array) =>
+	createHash("sha256").update(bytes).digest("hex");
+
+const VARIANTS = [
+	{ title: "packed rings", transport: "mmio", packedRings: true },
+	{ title: "split rings", transport: "mmio", packedRings: false },
+	{
+		title: "registers from before virtio 1.0",
+		transport: "mmio-legacy",
+		packedRings: false,
+	},
+] as const;
+
+const available =
+	kernel !== undefined && modules !== undefined && initrd !== undefined;
+
+for (const { title, transport, packedRings } of VARIANTS) {
+	describe.skipIf(!available)(
+		`Debian's virtio drivers over ${title}`,
+		() => {
+			let scratch: string;
+			let session: GuestSession;
+			let noise: Buffer;
+
+			beforeAll(async () => {
+				scratch = await mkdtemp(join(tmpdir(), "lguest-virtio-"));
+				noise = randomBytes(3 << 20);
+				await writeFile(join(scratch, "noise"), noise);
+				await writeFile(join(scratch, "copy"), new Uint8Array(4 << 20));
+				const ext4 = join(scratch, "ext4");
+				execFileSync("/sbin/mke2fs", ["-q", "-t", "ext4", ext4, "16M"]);
+				const options = {
+					...{ kernel, initrd, arguments: ["quiet"], transport, packedRings },
+					disks: [
+						{ path: join(scratch, "noise"), mode: "ro" },
+						{ path: join(scratch, "copy"), mode: "rw" },
+						{ path: ext4, mode: "rw" },
+						{ path: join(scratch, "noise"), mode: "overlay" },
+					],
+				};
+				const command = [process.execPath, PROGRAM, JSON.stringify(options)];
+				session = new GuestSession(command);
+				await session.shell();
+				const loaded = await session.run("sh /lib/modules/load 2>&1");
+				expect(loaded).toEqual({ output: "", status: 0 });
+			}, TEN_MINUTES);
+
+			afterAll(async () => {
+				await session?.close();
+				await rm(scratch, { recursive: true, force: true });
+			});
+
+			it("binds every device", async () => {
+				const { output } = await session.run(
+					"cd /sys/bus/virtio/devices; for d in *; do readlink $d/driver | sed 's,.*/,,'; done; cd /",
+				);
+				expect(output.trim().split("\n")).toEqual([
+					...["virtio_blk", "virtio_blk", "virtio_blk", "virtio_blk"],
+					...["virtio_console", "virtio_rng"],
+				]);
+			});
+
+			it("negotiates what the variant is about", async () => {
+				const { output } = await session.run(
+					"cat /sys/bus/virtio/devices/virtio0/features",
+				);
+				// The file is a string of bits, the lowest first.
+				expect(output[32]).toBe(transport === "mmio" ? "1" : "0");
+				expect(output[34]).toBe(packedRings ? "1" : "0");
+				expect([output[28], output[29]]).toEqual(["1", "1"]);
+			});
+
+			it(
+				"reads a disk as it is outside, and knows its serial number",
+				async () => {
+					const { output } = await session.run(
+						"sha256sum < /dev/vda; cat /sys/block/vda/serial /sys/block/vdb/serial",
+					);
+					expect(output).toMatch(new RegExp(`^${sha256(noise)} `));
+					expect(output).toMatch(/\ndisk0\n?disk1\n?$/);
+				},
+				TEN_MINUTES,
+			);
+
+			it(
+				"writes a disk that outside is the same after sync",
+				async () => {
+					const written = await session.run(
+						"dd if=/dev/vda of=/dev/vdb bs=64k 2>/dev/null && sync",
+					);
+					expect(written.status).toBe(0);
+					const copy = await readFile(join(scratch, "copy"));
+					expect(sha256(copy.subarray(0, noise.length))).toBe(sha256(noise));
+				},
+				TEN_MINUTES,
+			);
+
+			it("does not write to a read-only disk", async () => {
+				const { output } = await session.run(
+					"cat /sys/block/vda/ro; dd if=/dev/zero of=/dev/vda count=1 2>/dev/null; echo $?",
+				);
+				expect(output).toBe("1\n1\n");
+			});
+
+			it("forgets what is written to an overlay", async () => {
+				const { output } = await session.run(
+					"dd if=/dev/zero of=/dev/vdd bs=1k count=9 conv=fsync 2>/dev/null; head -c 9216 /dev/vdd | tr -d '\\0' | wc -c",
+				);
+				expect(output.trim()).toBe("0");
+				expect(sha256(await readFile(join(scratch, "noise")))).toBe(
+					sha256(noise),
+				);
+			});
+
+			it(
+				"fills an ext4 file system that outside is found without a flaw",
+				async () => {
+					const script = [
+						"mkdir -p /m && mount -t ext4 /dev/vdc /m",
+						"dd if=/dev/vda of=/m/noise bs=1M 2>/dev/null",
+						"for i in 1 2 3 4 5 6 7 8 9; do mkdir /m/d$i; echo $i > /m/d$i/f; done",
+						"umount /m && mount -t ext4 -o ro /dev/vdc /m",
+						"sha256sum < /m/noise; cat /m/d*/f | tr -d '\\n'; umount /m",
+					].join(" && ");
+					const { output, status } = await session.run(script);
+					expect(status).toBe(0);
+					expect(output).toContain(sha256(noise));
+					expect(output).toContain("123456789");
+					// Throws when it finds anything.
+					execFileSync("/sbin/e2fsck", ["-f", "-n", join(scratch, "ext4")]);
+				},
+				TEN_MINUTES,
+			);
+
+			it("gives random bytes, never the same", async () => {
+				const { output } = await session.run(
+					"cat /sys/class/misc/hw_random/rng_current; for i in 1 2; do head -c 32 /dev/hwrng | sha256sum; done",
+				);
+				const [name, first, second] = output.split("\n");
+				expect(name).toMatch(/^virtio_rng/);
+				expect(first).not.toBe(second);
+			});
+
+			it("talks over a console port of its own", async () => {
+				const { output } = await session.run(
+					"p=/dev/$(basename /sys/class/virtio-ports/vport*p1); cat /sys/class/virtio-ports/vport*p1/name; exec 3<>$p; echo hello >&3; head -c 6 <&3; exec 3>&-",
+				);
+				expect(output).toBe("lguest.shout\nHELLO\n");
+			});
+
+			it("prints on the virtio console", async () => {
+				await session.run("echo seen on hvc0 > /dev/hvc0");
+				expect(session.stderr).toContain("seen on hvc0");
+			});
+
+			it("complains about nothing, and switches off", async () => {
+				const { output } = await session.run("dmesg");
+				expect(output).not.toMatch(/Call Trace|BUG:|I\/O error, dev vd[bcd]/);
+				session.send("poweroff -f\n");
+				const { status } = await session.exit();
+				expect(status).toBe(0);
+			});
+		},
+		TEN_MINUTES,
+	);
+}
+
+describe.skipIf(!available)("lguest run --disk --rng", () => {
+	it(
+		"keeps a disk's contents over a reboot",
+		async () => {
+			const scratch = await mkdtemp(join(tmpdir(), "lguest-virtio-"));
+			const disk = join(scratch, "disk");
+			await writeFile(disk, new Uint8Array(1 << 20));
+			const session = new GuestSession([
+				...[process.execPath, CLI, "run", "--memory", "128M", "--rng"],
+				...["--disk", disk, "--initrd", initrd ?? "", kernel ?? ""],
+				...["--", "quiet"],
+			]);
+			try {
+				for (const expected of ["", "kept"]) {
+					await session.shell();
+					await session.run("sh /lib/modules/load");
+					const { output } = await session.run(
+						"head -c 4 /dev/vda | tr -d '\\0'; head -c 1 /dev/hwrng | wc -c",
+					);
+					expect(output).toBe(`${expected}1\n`);
+					await session.run("printf kept | dd of=/dev/vda conv=fsync");
+					session.send(expected === "" ? "reboot -f\n" : "poweroff -f\n");
+				}
+				expect((await session.exit()).status).toBe(0);
+				expect((await readFile(disk)).subarray(0, 4).toString()).toBe("kept");
+			} finally {
+				await session.close();
+				await rm(scratch, { recursive: true, force: true });
+			}
+		},
+		TEN_MINUTES,
+	);
+});
