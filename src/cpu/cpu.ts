@@ -78,7 +78,7 @@ import { checkSegmentAccess } from "./system/segment-access.ts";
 
 /** Why `run` came back. */
 export type ExitReason =
-	/** The budget is used up. */
+	/** The budget is used up, or exceptions alone keep the processor busy. */
 	| "budget"
 	/** HLT, and no interrupt to wake it: time may pass. */
 	| "halt"
@@ -99,6 +99,12 @@ export interface CpuOptions {
 	/** Opcode-table features that decode; default: what CPUID reports, and hints. */
 	readonly decodedFeatures?: ReadonlySet<string>;
 }
+
+/**
+ * Steps without a retired instruction before `run` comes back early: a handler
+ * that faults at once would keep it for ever.
+ */
+const MOST_IDLE_STEPS = 1000;
 
 /** Counters for `--stats`. */
 export interface CpuStatistics {
@@ -229,9 +235,14 @@ export class Cpu implements SystemContext {
 		if (this.state.get32(SHADOW) === 0) this.state.set32(SHADOW, budget);
 		else this.state.set32(SHADOW, NO_SHADOW);
 		this.#exitRequested = false;
-		for (;;) {
+		let idle = 0;
+		for (let left = budget; ; ) {
 			const reason = this.#step();
 			if (reason !== undefined) return reason;
+			const now = this.state.get32(BUDGET);
+			idle = now === left ? idle + 1 : 0;
+			left = now;
+			if (idle === MOST_IDLE_STEPS) return "budget";
 		}
 	}
 

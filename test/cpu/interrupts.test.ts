@@ -7,8 +7,8 @@
  */
 
 import { beforeEach, describe, expect, it } from "vitest";
-import { EAX, ECX, EDI, EDX } from "../support/assembler.ts";
-import { CODE, code, Guest, KERNEL_DATA } from "../support/guest.ts";
+import { Assembler, EAX, ECX, EDI, EDX } from "../support/assembler.ts";
+import { CODE, code, Guest, HANDLERS, KERNEL_DATA } from "../support/guest.ts";
 
 const IF = 0x200;
 const IRQ = 0x30;
@@ -103,5 +103,16 @@ describe("maskable interrupts", () => {
 		expect(stop.vector).toBe(IRQ);
 		expect(stop.stack[0]).toBe(program.addressOf("rep"));
 		expect(guest.gpr(ECX)).toBe(5);
+	});
+});
+
+describe("exceptions without end", () => {
+	it("give the machine its turn although no instruction retires", () => {
+		// The handler of #UD is undefined itself, on a stack that never ends.
+		guest.load(new Assembler(HANDLERS + 6 * 16).hex("0f0b"));
+		const stop = guest.run(code().hex("0f0b"));
+		expect(stop.reason).toBe("budget");
+		expect(guest.cpu.retiredCount()).toBe(0);
+		expect(guest.cpu.run(100)).toBe("budget");
 	});
 });
