@@ -31,6 +31,7 @@ export type {
 export type {
 	DeviceSurroundings,
 	DiskOptions,
+	NetworkOptions,
 	VirtioOptions,
 } from "./machine/virtio-slots.ts";
 export type {
@@ -39,10 +40,12 @@ export type {
 	ConsolePortBackend,
 	ConsoleSize,
 	EntropySource,
+	NetBackend,
 } from "./virtio/backends.ts";
 export { featureSet } from "./virtio/constants.ts";
 export type { DescriptorChain } from "./virtio/descriptor-chain.ts";
 export type { DeviceModel, DevicePort } from "./virtio/device-model.ts";
 export type { ConsolePortOptions } from "./virtio/devices/console.ts";
 export { MemoryDisk, OverlayDisk } from "./virtio/memory-disk.ts";
+export { NetSwitch, type SwitchPort } from "./virtio/net-switch.ts";
 export type { Virtqueue } from "./virtio/virtqueue.ts";

@@ -23,12 +23,13 @@ import {
 } from "../chipset/aml.ts";
 import type { InterruptLine } from "../chipset/bus.ts";
 import type { GuestMemory } from "../memory/guest-memory.ts";
-import type { BlockBackend } from "../virtio/backends.ts";
+import type { BlockBackend, NetBackend } from "../virtio/backends.ts";
 import { VirtioDevice } from "../virtio/device.ts";
 import type { DeviceModel } from "../virtio/device-model.ts";
 import { Block } from "../virtio/devices/block.ts";
 import { Console, type ConsolePortOptions } from "../virtio/devices/console.ts";
 import { Entropy } from "../virtio/devices/entropy.ts";
+import { Net } from "../virtio/devices/net.ts";
 import { orderedDisk } from "../virtio/ordered-disk.ts";
 import { VIRTIO_MMIO_BYTES, VirtioMmio } from "../virtio/transports/mmio.ts";
 import type { Pc } from "./pc.ts";
@@ -38,6 +39,13 @@ export interface DiskOptions {
 	readonly backend: BlockBackend;
 	/** How the guest knows it again, up to 20 ASCII characters; default `diskN`. */
 	readonly serial?: string;
+}
+
+/** A network card for the guest. */
+export interface NetworkOptions {
+	readonly backend: NetBackend;
+	/** Six bytes; unlike that of anybody on the same network. */
+	readonly mac: Uint8Array;
 }
 
 /** What a device of one's own is given; made anew for each machine reset. */
@@ -54,6 +62,8 @@ export interface VirtioOptions {
 	readonly entropy?: boolean;
 	/** Ports of a virtio console: `/dev/hvc0`, `/dev/virtio-ports/NAME`. */
 	readonly consolePorts?: readonly ConsolePortOptions[];
+	/** Network cards, `eth0` and so on. */
+	readonly networks?: readonly NetworkOptions[];
 	/** Devices of one's own. */
 	readonly devices?: readonly ((
 		surroundings: DeviceSurroundings,
@@ -79,7 +89,7 @@ export function makeModels(
 	surroundings: DeviceSurroundings & { readonly inOrder: boolean },
 ): DeviceModel[] {
 	const { fillRandom, inOrder } = surroundings;
-	const { consolePorts } = options;
+	const { consolePorts, networks = [] } = options;
 	const disks = (options.disks ?? []).map(
 		({ backend, serial }, index) =>
 			new Block(
@@ -89,6 +99,7 @@ export function makeModels(
 	);
 	return [
 		...disks,
+		...networks.map(({ backend, mac }) => new Net(backend, mac)),
 		...(consolePorts === undefined ? [] : [new Console(consolePorts)]),
 		...(options.entropy ? [new Entropy({ fill: fillRandom })] : []),
 		...(options.devices ?? []).map((make) => make({ fillRandom })),

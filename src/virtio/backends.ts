@@ -72,3 +72,11 @@ export interface ConsoleSize {
 	readonly columns: number;
 	readonly rows: number;
 }
+
+/** A cable for Ethernet frames, which may lose some. */
+export interface NetBackend {
+	/** Takes a frame without its check sequence; the array is the callee's to keep. */
+	send(frame: Uint8Array): void;
+	/** The device sets it; to be called with each frame that comes in. */
+	onFrame: (frame: Uint8Array) => void;
+}
