@@ -11,6 +11,7 @@ import { readFileSync } from "node:fs";
 import {
 	type ConsolePortBackend,
 	Machine,
+	NetSwitch,
 	OverlayDisk,
 } from "../../src/index.ts";
 import { FileBackend } from "../../src/node/file-backend.ts";
@@ -27,7 +28,8 @@ export interface VirtioGuestOptions {
 	}[];
 	readonly transport: "mmio" | "mmio-legacy";
 	readonly packedRings: boolean;
-	readonly clock?: "wall" | "virtual";
+	/** A second guest on the same switch, with these kernel arguments. */
+	readonly peerArguments?: readonly string[];
 }
 
 class ErrorPort implements ConsolePortBackend {
@@ -65,15 +67,39 @@ async function openDisk(disk: VirtioGuestOptions["disks"][number]) {
 	return { backend: disk.mode === "overlay" ? new OverlayDisk(file) : file };
 }
 
+const breathe = (): Promise<void> =>
+	new Promise((resolve) => setImmediate(resolve));
+
+/** Lives as long as the process; what it prints goes to standard error. */
+async function startPeer(
+	options: VirtioGuestOptions,
+	net: NetSwitch,
+): Promise<void> {
+	const peer = await Machine.create({
+		memoryBytes: 128 << 20,
+		kernel: readFileSync(options.kernel),
+		initrd: readFileSync(options.initrd),
+		commandLine: ["console=ttyS0", ...(options.peerArguments ?? [])].join(" "),
+		console: Object.assign(new ErrorPort(), { inputOpen: false }),
+		breathe,
+		networks: [{ backend: net.port(), mac: Uint8Array.of(2, 0, 0, 0, 0, 2) }],
+		transport: options.transport,
+		packedRings: options.packedRings,
+	});
+	peer.run().then(({ kind }) => process.stderr.write(`peer: ${kind}\n`));
+}
+
 async function main(options: VirtioGuestOptions): Promise<void> {
 	const streams = new StandardStreams();
+	const net = new NetSwitch();
+	if (options.peerArguments !== undefined) await startPeer(options, net);
 	const machine = await Machine.create({
 		memoryBytes: 128 << 20,
 		kernel: readFileSync(options.kernel),
 		initrd: readFileSync(options.initrd),
 		commandLine: ["console=ttyS0", ...options.arguments].join(" "),
 		console: streams,
-		breathe: () => new Promise((resolve) => setImmediate(resolve)),
+		breathe,
 		disks: await Promise.all(options.disks.map(openDisk)),
 		entropy: true,
 		consolePorts: [
@@ -82,7 +108,7 @@ async function main(options: VirtioGuestOptions): Promise<void> {
 		],
 		transport: options.transport,
 		packedRings: options.packedRings,
-		...(options.clock !== undefined && { clock: options.clock }),
+		networks: [{ backend: net.port(), mac: Uint8Array.of(2, 0, 0, 0, 0, 1) }],
 	});
 	streams.start();
 	const { kind } = await machine.run();

@@ -19,9 +19,19 @@ import { GuestSession } from "./session.ts";
 const TEN_MINUTES = 600_000;
 const MODULES = [
 	...["virtio_mmio", "virtio_blk", "virtio_rng", "virtio_console"],
-	...["ext4", "crc32c_generic"],
+	...["virtio_net", "ext4", "crc32c_generic"],
 ];
 const PROGRAM = fileURLToPath(new URL("virtio-guest.ts", import.meta.url));
+
+/** Takes a file on one port and gives its digest on another. */
+const PEER = `sh /lib/modules/load
+busybox ifconfig eth0 10.0.0.2 up
+echo peer is ready
+while true; do
+	nc -l -p 99 > /tmp/got
+	sha256sum < /tmp/got | nc -l -p 98
+done
+`;
 
 const kernel = await debianAsset("kernel-686");
 const modules = await debianModules("kernel-686", MODULES);
@@ -37,6 +47,7 @@ async function moduleFiles() {
 	return [
 		...(await Promise.all(files)),
 		{ path: "lib/modules/load", data: `set -e\n${load.join("")}` },
+		{ path: "peer", data: PEER },
 	];
 }
 
@@ -98,7 +109,7 @@ for (const { title, transport, packedRings } of VARIANTS) {
 				);
 				expect(output.trim().split("\n")).toEqual([
 					...["virtio_blk", "virtio_blk", "virtio_blk", "virtio_blk"],
-					...["virtio_console", "virtio_rng"],
+					...["virtio_net", "virtio_console", "virtio_rng"],
 				]);
 			});
 
@@ -206,6 +217,38 @@ for (const { title, transport, packedRings } of VARIANTS) {
 		TEN_MINUTES,
 	);
 }
+
+describe.skipIf(!available)("two guests on a switch", () => {
+	it(
+		"ping each other and copy a file",
+		async () => {
+			const options = {
+				...{ kernel, initrd, disks: [], arguments: ["quiet"] },
+				...{ transport: "mmio", packedRings: true },
+				peerArguments: ["quiet", "SCRIPT=/peer"],
+			};
+			const session = new GuestSession([
+				...[process.execPath, PROGRAM, JSON.stringify(options)],
+			]);
+			try {
+				await session.shell();
+				const ready = await session.run(
+					"sh /lib/modules/load; busybox ifconfig eth0 10.0.0.1 up; until ping -c 1 10.0.0.2 >/dev/null; do :; done; ping -c 5 -i 0.2 10.0.0.2",
+				);
+				expect(ready.output).toContain("5 packets received, 0% packet loss");
+				const digest = await session.run(
+					"head -c 3000000 /dev/urandom >/file; until nc 10.0.0.2 99 </file; do sleep 1; done; until sleep 3 | nc 10.0.0.2 98; do :; done; sha256sum </file",
+				);
+				const [there, here] = digest.output.trim().split("\n");
+				expect(there).toBe(here);
+				expect(here).toMatch(/^[0-9a-f]{64} /);
+			} finally {
+				await session.close();
+			}
+		},
+		TEN_MINUTES,
+	);
+});
 
 describe.skipIf(!available)("lguest run --disk --rng", () => {
 	it(
