@@ -81,7 +81,7 @@ export const ONE_BYTE_OPCODES = `
 61      POPA                    i64
 62      BOUND   Gv,Ma           i64     ; mod = 3 would be EVEX
 63      ARPL    Ew,Gw           i64
-63      MOVSXD  Gv,Ez           o64 lm
+63      MOVSXD  Gv,Ed           o64 lm  ; a 16-bit destination takes the low half, as on AMD
 68      PUSH    Iz              d64
 69      IMUL    Gv,Ev,Iz
 6A      PUSH    Ibs             d64
