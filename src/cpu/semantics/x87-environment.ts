@@ -282,6 +282,11 @@ const loadOnlyEnvironment: Semantics = (e, form) => {
 	loadEnvironment(e, source, environmentBytes(source, false));
 };
 
+/**
+ * Registers travel in words: the image is aligned if its environment is (Intel
+ * SDM vol. 3, "Alignment Check Exception (#AC)"), and ten bytes behind another
+ * ten are aligned to no more than two.
+ */
 const save: Semantics = (e, form) => {
 	requireX87(e);
 	const target = first(form);
@@ -290,7 +295,11 @@ const save: Semantics = (e, form) => {
 	storeEnvironment(e, target, bytes);
 	for (let i = 0; i < 8; i++) {
 		const register = stack(e, i);
-		target.at(bytes + 10 * i, 64).write(significand(e, register));
+		const m = e.let(significand(e, register));
+		for (let part = 0; part < 4; part++) {
+			const word = e.wrap(e.shrU(m, e.i64(BigInt(16 * part))));
+			target.at(bytes + 10 * i + 2 * part, 16).write(word);
+		}
 		target.at(bytes + 10 * i + 8, 16).write(signExponent(e, register));
 	}
 	initialise(e);
@@ -303,7 +312,11 @@ const restore: Semantics = (e, form) => {
 	checkReadable(source, bytes + 80);
 	loadEnvironment(e, source, bytes);
 	for (let i = 0; i < 8; i++) {
-		const m = source.at(bytes + 10 * i, 64).read() as I64;
+		const parts = [0, 1, 2, 3].map((part) => {
+			const word = source.at(bytes + 10 * i + 2 * part, 16).read() as I32;
+			return e.shl(e.extendU(word), e.i64(BigInt(16 * part)));
+		});
+		const m = e.let(parts.reduce((low, high) => e.or(low, high)));
 		const se = source.at(bytes + 10 * i + 8, 16).read() as I32;
 		setRegister(e, stack(e, i), m, se);
 	}
