@@ -86,9 +86,14 @@ export function writeRecord(
 	view.setInt32(at + RECORD_IMMEDIATE2, instruction.immediate2, true);
 	const segment = memory?.segment ?? instruction.segment;
 	view.setUint16(at + RECORD_SEGMENT, segmentOffset(segment), true);
-	if (instruction.row.feature === "x87") {
+	if (isX87(instruction)) {
 		view.setUint16(at + RECORD_X87_OPCODE, x87Opcode(instruction), true);
 	}
+}
+
+/** D8 to DF; not by feature, for FISTTP came with SSE3. */
+function isX87({ row }: Instruction): boolean {
+	return row.map === "1" && (row.opcode & 0xf8) === 0xd8;
 }
 
 /** Low three opcode bits and ModR/M byte (Intel SDM vol. 1, "Fopcode"). */
