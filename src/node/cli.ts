@@ -12,10 +12,12 @@
 import { readFileSync } from "node:fs";
 import { LguestError } from "../index.ts";
 import { parseCommandLine } from "./arguments.ts";
+import { keepYoungGenerationSmall } from "./heap.ts";
 import { HELP_TEXT } from "./help-text.ts";
 import { runCommand } from "./run-command.ts";
 
 async function main(args: readonly string[]): Promise<number> {
+	keepYoungGenerationSmall();
 	const command = parseCommandLine(args);
 	switch (command.kind) {
 		case "help":

@@ -118,10 +118,11 @@ export function writePseudoRecord(
  * vol. 2, POP). Moving the displacement instead lets semantics check the
  * write while rSP is still untouched.
  */
-export function displacementOf({ row, memory, ...sizes }: Instruction): number {
+export function displacementOf(instruction: Instruction): number {
+	const { row, memory } = instruction;
 	if (memory === undefined) return 0;
 	const late = row.mnemonic === "POP" && memory.base === RSP;
-	return memory.displacement + (late ? sizes.operandSize / 8 : 0);
+	return memory.displacement + (late ? instruction.operandSize / 8 : 0);
 }
 
 function addressSlot(register: number): number {
