@@ -25,7 +25,7 @@ import {
 	setState64,
 	VECTOR_UD,
 } from "./integer-values.ts";
-import { peek, push, release } from "./stack.ts";
+import { peek, preparePush, push, release } from "./stack.ts";
 
 /** Near and relative when the operand is an offset (J), else absolute. */
 const isRelative = (form: Form): boolean =>
@@ -43,15 +43,22 @@ const jmp: Semantics = (e, form) => {
 	else e.jump(readTarget(e, form, first(form).read()));
 };
 
-/** The target is read before the push, which may overwrite what it depends on (CALL [rSP]). */
+/**
+ * The target is read before the push, which may overwrite what it depends on
+ * (CALL [rSP]), but checked after the push has been, as processors do.
+ */
 const call: Semantics = (e, form) => {
 	const size = form.operandSize;
-	const target = isRelative(form)
-		? undefined
-		: readTarget(e, form, first(form).read());
-	push(e, form, size, e.toWidth(size, e.nextRip()));
-	if (target === undefined) e.jumpRelative();
-	else e.jump(target);
+	if (isRelative(form)) {
+		push(e, form, size, e.toWidth(size, e.nextRip()));
+		e.jumpRelative();
+		return;
+	}
+	const value = e.let(first(form).read());
+	const put = preparePush(e, form, size);
+	const target = readTarget(e, form, value);
+	put(e.toWidth(size, e.nextRip()));
+	e.jump(target);
 };
 
 /** Bytes of arguments that RET n and RETF n release. */

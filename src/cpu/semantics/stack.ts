@@ -52,6 +52,21 @@ export function stackTop(e: Emitter, form: Form): Integer {
 	return e.readGpr(RSP, form.stackSize);
 }
 
+/** Checks a push of `width` bits; the function returned performs it. */
+export function preparePush(
+	e: Emitter,
+	form: Form,
+	width: number,
+): (value: Integer) => void {
+	const bytes = e.constant(form.stackSize, -width / 8);
+	const top = stackOffset(e, form, stackTop(e, form), bytes);
+	const put = e.prepareStore(SS, top, width);
+	return (value) => {
+		put(value);
+		e.writeGpr(RSP, form.stackSize, top);
+	};
+}
+
 /** Writes the low `width` bits of `value` below the top, then moves the top there. */
 export function push(
 	e: Emitter,
