@@ -33,10 +33,12 @@ export const DIFFERENCE_REASONS = {
 	uncomparedResult: "the result is time, chance or the processor's name",
 	approximation:
 		"the manual gives a tolerance: 1 ulp for x87 transcendentals, 1.5 * 2^-12 relative for reciprocals",
+	int1: "a hypervisor below may deliver the trap of INT1 with RIP still at it",
 	ended: "both sides never end; where each was stopped is accident",
 } as const;
 
 const PAGE_FAULT = 14;
+const DEBUG = 1;
 const BREAKPOINT = 3;
 /** First address of the kernel's half, as far as user mode is concerned. */
 const USER_LIMIT = 0x7ffffffff000n;
@@ -149,6 +151,18 @@ export function mayFaultOtherwise(
 		(both(FRAME_FAULTS) && FAR_RETURN.test(mnemonic)) ||
 		(both(PART_FAULTS) && MULTI_PART.test(mnemonic))
 	);
+}
+
+/** True if silicon ended at an INT1 and the subject right behind it. */
+export function mayLagAtInt1(
+	test: SiliconCase,
+	silicon: SiliconResult,
+	subject: SiliconResult,
+): boolean {
+	const at = test.instructions[endingIndex(test, silicon)];
+	if (silicon.vector !== DEBUG || at === undefined) return false;
+	const isBehind = subject.rip === silicon.rip + BigInt(at.length);
+	return rowOfId(at.row).mnemonic === "INT1" && isBehind;
 }
 
 /** True if the case ended by a fault of an instruction that stores in several parts. */

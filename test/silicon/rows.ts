@@ -54,7 +54,6 @@ const EXCLUDED: Readonly<Record<string, string>> = {
 	SYSEXIT: "AMD: #UD in long mode whatever the privilege",
 	VMCALL: "the hypervisor below answers",
 	VMMCALL: "the hypervisor below answers",
-	INT1: "a hypervisor below may leave RIP where it was; unit vectors test it",
 	MONITOR: "whether user mode may use it is a setting of the kernel",
 	MWAIT: "whether user mode may use it is a setting of the kernel",
 	RDPMC: "whether user mode may use it is a setting of the kernel",
