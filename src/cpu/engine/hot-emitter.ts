@@ -191,7 +191,6 @@ export class HotEmitter extends ColdEmitter {
 		if (flag === undefined) super.stateStore(at, offset, size, value);
 		else {
 			if (!this.#computing) this.settleFlags();
-			registers.flagsWritten = true;
 			this.code.set(flag, expr(value));
 		}
 	}

@@ -30,7 +30,6 @@ export class HotRegisters {
 	readonly flagAux: Local<"i32">;
 	/** Registers that some instruction of the region writes. */
 	readonly written = new Set<number>();
-	flagsWritten = false;
 	pending: PendingFlags | undefined;
 
 	constructor(code: FunctionBuilder) {

@@ -154,7 +154,7 @@ export class RegionBuilder {
 		const count = e.i32(instructions.length);
 		const budget = this.#get(this.#budget) as I32;
 		this.#code.if(expr(e.ltU(budget, count)), () =>
-			this.#leaveCold(first.record, first.offset),
+			this.#leaveCold(first.record),
 		);
 		this.#code.set(this.#budget, expr(e.sub(budget, count)));
 	}
@@ -214,7 +214,7 @@ export class RegionBuilder {
 		const e = this.#e;
 		const budget = this.#get(this.#budget) as I32;
 		this.#code.set(this.#budget, expr(e.add(budget, e.i32(left))));
-		this.#leaveCold(instruction.record, instruction.offset);
+		this.#leaveCold(instruction.record);
 	}
 
 	#emitEnd(end: BlockEnd, exits: Exits, taken: Local<"i32">): void {
@@ -231,7 +231,7 @@ export class RegionBuilder {
 				this.#leave(STATUS_JUMP);
 				break;
 			case "cold":
-				this.#leaveCold(end.record, end.offset);
+				this.#leaveCold(end.record);
 		}
 	}
 
@@ -244,7 +244,7 @@ export class RegionBuilder {
 		this.#leave(STATUS_JUMP);
 	}
 
-	#leaveCold(record: number, _offset: number): void {
+	#leaveCold(record: number): void {
 		this.#code.set(this.#exitRecord, expr(this.#e.i32(record)));
 		this.#leave(STATUS_COLD);
 	}

@@ -33,7 +33,7 @@ export type BlockEnd =
 	/** RET and indirect branches: only the instruction knows. */
 	| { readonly kind: "dynamic" }
 	/** Before an instruction that only the cold engine can run. */
-	| { readonly kind: "cold"; readonly record: number; readonly offset: number };
+	| { readonly kind: "cold"; readonly record: number };
 
 export interface RegionBlock {
 	readonly offset: number;
@@ -119,7 +119,7 @@ function readBlock(
 		const { bytes, decodeMode } = source;
 		const decoded = decode(bytes, offset, PAGE - offset, decodeMode);
 		if (typeof decoded === "string" || !source.isHot(decoded)) {
-			return block({ kind: "cold", record, offset });
+			return block({ kind: "cold", record });
 		}
 		instructions.push({ instruction: decoded, offset, record });
 		offset += decoded.lengthBytes;
