@@ -131,7 +131,9 @@ const PAIRS: readonly (readonly [BenchEngine, BenchEngine])[] = [
 	["ours", "v86"],
 	["ours", "qemu"],
 	["ours", "native"],
-	["ours-cold", "v86-interpreter"],
+	["ours", "v86-interpreter"],
+	["ours-auto", "v86"],
+	["ours-auto", "ours"],
 	["qemu", "v86"],
 ];
 
