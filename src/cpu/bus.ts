@@ -16,8 +16,8 @@ export interface CpuBus {
 	writePhysical(address: number, size: AccessSize, value: number): void;
 	/** INTA cycle: the vector of the interrupt to take now. Only called while one is pending. */
 	acknowledgeInterrupt(): number;
-	/** Time-stamp counter ticks; `retired` = instructions retired so far. */
-	timeStampCounter(retired: bigint): bigint;
+	/** Ticks of the time-stamp counter; may count retired instructions. */
+	timeStampCounter(): bigint;
 	/** 32 random bits for RDRAND. */
 	random(): number;
 }

@@ -191,10 +191,6 @@ export class Cpu implements SystemContext {
 		return this.#retiredBefore + this.#budgetGiven - left;
 	}
 
-	retired(): bigint {
-		return BigInt(this.retiredCount());
-	}
-
 	get statistics(): CpuStatistics {
 		return {
 			tlbMisses: this.mmu.misses,

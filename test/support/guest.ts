@@ -168,7 +168,7 @@ export class Guest {
 				this.cpu.setInterruptLine(false);
 				return this.interruptVector;
 			},
-			timeStampCounter: (retired) => retired,
+			timeStampCounter: () => BigInt(this.cpu.retiredCount()),
 			random: () => 0,
 		};
 	}

@@ -158,7 +158,7 @@ export class TestSystem implements SystemContext {
 		readPhysical: () => 0,
 		writePhysical: () => undefined,
 		acknowledgeInterrupt: () => 0x30,
-		timeStampCounter: (retired) => this.ticks + retired,
+		timeStampCounter: () => this.ticks,
 		random: () => 0xdead_beef,
 	};
 
@@ -168,10 +168,6 @@ export class TestSystem implements SystemContext {
 		this.state.setWide(RIP, HERE);
 		this.state.setWide(NEXT_RIP, NEXT);
 		this.esp = KERNEL_STACK;
-	}
-
-	retired(): bigint {
-		return 7n;
 	}
 
 	get esp(): number {

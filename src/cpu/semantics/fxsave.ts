@@ -9,6 +9,7 @@
  * @journey E:652 Everything in 512 bytes
  */
 
+import { MXCSR_WRITABLE } from "../mxcsr.ts";
 import {
 	CR0,
 	type Field,
@@ -51,8 +52,6 @@ import {
 const VECTOR_NM = 7;
 const VECTOR_GP = 13;
 const CR0_EM_TS = 0b1100;
-/** MXCSR bits that may be set; DAZ is among them. */
-const MXCSR_MASK = 0xffff;
 const IMAGE_BYTES = 512;
 const REGISTERS_AT = 32;
 const XMM_AT = 160;
@@ -98,7 +97,7 @@ const save: Semantics = (e, form) => {
 	pointer(8, FPU_IP, FPU_IP_SELECTOR);
 	pointer(16, FPU_DATA, FPU_DATA_SELECTOR);
 	dword(24, state32(e, MXCSR));
-	dword(28, e.i32(MXCSR_MASK));
+	dword(28, e.i32(MXCSR_WRITABLE));
 	for (let i = 0; i < 8; i++) {
 		const register = stack(e, i);
 		qword(REGISTERS_AT + 16 * i, significand(e, register));
@@ -118,7 +117,7 @@ const restore: Semantics = (e, form) => {
 	const qword = (at: number) => image.at(at, 64).read() as I64;
 	checkReadable(image, IMAGE_BYTES);
 	const mxcsr = dword(24);
-	e.faultIf(e.and(mxcsr, e.i32(~MXCSR_MASK)), VECTOR_GP, e.i32(0));
+	e.faultIf(e.and(mxcsr, e.i32(~MXCSR_WRITABLE)), VECTOR_GP, e.i32(0));
 	e.writeState(MXCSR, mxcsr, 0, 0, 4);
 	setControlWord(e, word(0));
 	setStatusWord(e, word(2));

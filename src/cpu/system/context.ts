@@ -39,8 +39,6 @@ export interface SystemContext {
 	readonly mmu: SystemMmu;
 	readonly bus: CpuBus;
 	readonly cpuid: CpuIdentity;
-	/** Instructions retired so far, for RDTSC. */
-	retired(): bigint;
 	/** VMCALL and VMMCALL; absent or `false` = #UD. Reads and writes registers itself. */
 	hypercall?(): boolean;
 }

@@ -130,7 +130,7 @@ export function readTimeStampCounter(cpu: SystemContext): Status {
 
 /** The counter as the guest has set it. */
 export function timeStamp(cpu: SystemContext): bigint {
-	const ticks = cpu.bus.timeStampCounter(cpu.retired());
+	const ticks = cpu.bus.timeStampCounter();
 	return (ticks + cpu.state.getBig(TSC_OFFSET)) & LOW_64;
 }
 
