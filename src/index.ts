@@ -24,6 +24,7 @@ export {
 	type MachineOptions,
 } from "./machine/machine.ts";
 export type { ConsoleBackend } from "./machine/serial-console.ts";
+export { TRANSPORT_NAMES, type TransportName } from "./machine/sockets.ts";
 export type {
 	MachineStatistics,
 	MemoryStatistics,

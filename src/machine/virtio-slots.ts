@@ -1,27 +1,16 @@
 /**
- * Where virtio devices are plugged into a board: each gets a page of registers
- * and an interrupt, and the ACPI tables tell the kernel where (a device with
- * the id LNRO0005, which Linux's `virtio_mmio` looks for).
+ * The virtio devices of a board: made from the options, and plugged into the
+ * sockets of the transport that was chosen (see D:178).
  *
  * The devices are as new as the board; the backends behind them outlive it. So
  * a board may only go when its devices have let go of the backends: `retire`.
  *
- * Relies on the devices and the MMIO transport; the machine relies on it.
+ * Relies on the devices and the sockets; the machine relies on it.
  *
- * @journey D:180 Sockets for devices
+ * @journey D:180 Devices in their sockets
  */
 
-import {
-	type Aml,
-	amlDevice,
-	amlInteger,
-	amlLevelInterrupt,
-	amlMemory32,
-	amlName,
-	amlResources,
-	amlString,
-} from "../chipset/aml.ts";
-import type { InterruptLine } from "../chipset/bus.ts";
+import type { Aml } from "../chipset/aml.ts";
 import type { GuestMemory } from "../memory/guest-memory.ts";
 import type { BlockBackend, NetBackend } from "../virtio/backends.ts";
 import { VirtioDevice } from "../virtio/device.ts";
@@ -31,8 +20,8 @@ import { Console, type ConsolePortOptions } from "../virtio/devices/console.ts";
 import { Entropy } from "../virtio/devices/entropy.ts";
 import { Net } from "../virtio/devices/net.ts";
 import { orderedDisk } from "../virtio/ordered-disk.ts";
-import { VIRTIO_MMIO_BYTES, VirtioMmio } from "../virtio/transports/mmio.ts";
 import type { Pc } from "./pc.ts";
+import { TRANSPORTS, type TransportName } from "./sockets.ts";
 
 /** A disk for the guest. */
 export interface DiskOptions {
@@ -69,19 +58,13 @@ export interface VirtioOptions {
 		surroundings: DeviceSurroundings,
 	) => DeviceModel)[];
 	/**
-	 * How drivers reach the devices: registers of virtio 1.0 and later (default)
-	 * or those from before, which old kernels know.
+	 * How drivers reach the devices. The names with `legacy` mean the rules from
+	 * before virtio 1.0, which old kernels know. Default: mmio.
 	 */
-	readonly transport?: "mmio" | "mmio-legacy";
+	readonly transport?: TransportName;
 	/** Whether to offer packed rings as well as split ones; default: yes. */
 	readonly packedRings?: boolean;
 }
-
-/** Above any RAM the machine can have, below the interrupt controllers. */
-const MMIO_BASE = 0xfeb0_0000;
-const MMIO_STRIDE = 0x1000;
-/** What a PC without old cards has free; more devices share. */
-const FREE_IRQS = [5, 10, 11, 3, 7, 6, 14, 15];
 
 /** The models that `options` asks for. */
 export function makeModels(
@@ -127,28 +110,16 @@ export class VirtioSlots {
 		options: VirtioOptions,
 		wires: SlotWires,
 	) {
-		const rules = {
-			legacy: options.transport === "mmio-legacy",
-			packed: options.packedRings ?? true,
-		};
-		const lines = FREE_IRQS.map((irq) => new SharedLine(board.pic.line(irq)));
-		this.devices = models.map((model, index) => {
+		const { legacy, makeSockets } = TRANSPORTS[options.transport ?? "mmio"];
+		const sockets = makeSockets({ board, memory, wake: wires.wake });
+		const rules = { legacy, packed: options.packedRings ?? true };
+		this.devices = models.map((model) => {
 			const device = new VirtioDevice(model, memory, rules);
 			device.onBusy = wires.busy;
-			const { base, irq, lineIndex } = slot(index);
-			const shared = lines[lineIndex]?.input();
-			board.pic.makeLevelTriggered(irq);
-			const line = {
-				set: (level: boolean) => {
-					shared?.set(level);
-					if (level) wires.wake();
-				},
-			};
-			const registers = new VirtioMmio(device, line);
-			board.mmio.register(base, VIRTIO_MMIO_BYTES, registers);
+			sockets.plug(device);
 			return device;
 		});
-		this.acpiDevices = models.map((_model, index) => describe(index));
+		this.acpiDevices = sockets.acpiDevices();
 	}
 
 	/** Whether some backend is at work. */
@@ -165,53 +136,5 @@ export class VirtioSlots {
 	async retire(): Promise<void> {
 		for (const device of this.devices) device.reset();
 		await this.settle();
-	}
-}
-
-function slot(index: number) {
-	const lineIndex = index % FREE_IRQS.length;
-	return {
-		base: MMIO_BASE + index * MMIO_STRIDE,
-		lineIndex,
-		irq: FREE_IRQS[lineIndex] ?? 0,
-	};
-}
-
-function describe(index: number): Aml {
-	const { base, irq } = slot(index);
-	return amlDevice(
-		`VR${index.toString(16).toUpperCase().padStart(2, "0")}`,
-		amlName("_HID", amlString("LNRO0005")),
-		amlName("_UID", amlInteger(index)),
-		amlName(
-			"_CRS",
-			amlResources(
-				amlMemory32(base, VIRTIO_MMIO_BYTES),
-				amlLevelInterrupt(irq),
-			),
-		),
-	);
-}
-
-/** One wire that several devices pull: high while any of them does. */
-class SharedLine {
-	readonly #line: InterruptLine;
-	#raised = 0;
-
-	constructor(line: InterruptLine) {
-		this.#line = line;
-	}
-
-	/** Another device's end of it. */
-	input(): InterruptLine {
-		let own = false;
-		return {
-			set: (level) => {
-				if (level === own) return;
-				own = level;
-				this.#raised += level ? 1 : -1;
-				this.#line.set(this.#raised > 0);
-			},
-		};
 	}
 }

@@ -33,6 +33,7 @@ describe("The command line", () => {
 			unpack: true,
 			disks: [],
 			rng: false,
+			transport: undefined,
 			kernelArguments: [],
 		});
 	});
@@ -54,6 +55,13 @@ describe("The command line", () => {
 		});
 		expect(refusal("run", "k", "--disk", "")).toContain("names no file");
 		expect(refusal("run", "k", "--disk", "a,ro,overlay")).toContain("either");
+	});
+
+	it("takes a transport by its name", () => {
+		expect(run("--transport", "mmio-legacy", "k").transport).toBe(
+			"mmio-legacy",
+		);
+		expect(refusal("run", "--transport", "usb", "k")).toContain("--transport");
 	});
 
 	it("takes options before and after the kernel", () => {

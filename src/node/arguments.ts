@@ -9,8 +9,8 @@
  */
 
 import { parseArgs } from "node:util";
-import type { ClockKind, EngineKind } from "../index.ts";
-import { UsageError } from "../index.ts";
+import type { ClockKind, EngineKind, TransportName } from "../index.ts";
+import { TRANSPORT_NAMES, UsageError } from "../index.ts";
 
 /** One `--disk`. */
 export interface DiskArgument {
@@ -33,6 +33,8 @@ export interface RunOptions {
 	readonly disks: readonly DiskArgument[];
 	/** A source of entropy. */
 	readonly rng: boolean;
+	/** How the guest reaches its devices; the machine has a default. */
+	readonly transport: TransportName | undefined;
 	/** What came behind `--`. */
 	readonly kernelArguments: readonly string[];
 }
@@ -53,6 +55,7 @@ const OPTIONS = {
 	unpack: { type: "string", default: "yes" },
 	disk: { type: "string", multiple: true },
 	rng: { type: "boolean", default: false },
+	transport: { type: "string" },
 	help: { type: "boolean", short: "h" },
 	version: { type: "boolean", short: "V" },
 } as const;
@@ -80,6 +83,7 @@ export function parseCommandLine(args: readonly string[]): Command {
 			unpack: choose("--unpack", values.unpack, ["yes", "no"]) === "yes",
 			disks: (values.disk ?? []).map(parseDisk),
 			rng: values.rng,
+			transport: parseTransport(values.transport),
 			kernelArguments,
 		},
 	};
@@ -152,6 +156,12 @@ function parsePort(text: string | undefined): number | undefined {
 		);
 	}
 	return port;
+}
+
+function parseTransport(text: string | undefined): TransportName | undefined {
+	return text === undefined
+		? undefined
+		: choose("--transport", text, TRANSPORT_NAMES);
 }
 
 const DISK_FLAGS = ["ro", "overlay"];

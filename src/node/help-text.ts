@@ -31,6 +31,8 @@ Options:
                      ro: the guest may not write; overlay: what it writes
                      is forgotten at the end
   --rng              a virtio source of entropy: /dev/hwrng
+  --transport KIND   how the guest reaches its virtio devices: mmio, or
+                     mmio-legacy for drivers from before virtio 1.0
   --debug-exit PORT  a value the guest writes to this I/O port ends lguest
                      with that value as its status
   --stats FILE       write counters as JSON when it ends

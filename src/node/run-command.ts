@@ -150,7 +150,8 @@ async function makeMachine(
 	disks: readonly BlockBackend[],
 	progress: Progress,
 ): Promise<Machine> {
-	const { kernelPath, memoryBytes, clock, engine, debugExitPort } = options;
+	const { kernelPath, memoryBytes, clock, engine } = options;
+	const { debugExitPort, transport } = options;
 	const decompressors = announced(nodeDecompressors, progress);
 	try {
 		return await Machine.create({
@@ -166,6 +167,7 @@ async function makeMachine(
 			entropy: options.rng,
 			...(initrd !== undefined && { initrd }),
 			...(debugExitPort !== undefined && { debugExitPort }),
+			...(transport !== undefined && { transport }),
 			...(options.unpack && { unpack: decompressors }),
 		});
 	} catch (error) {

@@ -1,0 +1,58 @@
+/**
+ * Where devices are plugged into a board, for each transport a row of one
+ * table. A row makes *sockets*: they give every device its registers and its
+ * interrupt, and know what the machine's description must say about them.
+ *
+ * Relies on the transports' own files; `virtio-slots.ts` relies on it.
+ *
+ * @journey D:178 A socket for every plug
+ */
+
+import type { Aml } from "../chipset/aml.ts";
+import type { GuestMemory } from "../memory/guest-memory.ts";
+import type { VirtioDevice } from "../virtio/device.ts";
+import { MmioSockets } from "./mmio-sockets.ts";
+import type { Pc } from "./pc.ts";
+
+/** What sockets are soldered to. */
+export interface SocketSurroundings {
+	readonly board: Pc;
+	readonly memory: GuestMemory;
+	/** An interrupt was raised: a sleeping run loop should look. */
+	readonly wake: () => void;
+}
+
+/** The sockets of one board. */
+export interface Sockets {
+	/** Gives the next device its registers and its interrupt. */
+	plug(device: VirtioDevice): void;
+	/** `Device` objects for the machine's description, once all are plugged. */
+	acpiDevices(): readonly Aml[];
+}
+
+/** One way to reach devices. */
+export interface TransportKind {
+	/** The rules from before virtio 1.0 hold. */
+	readonly legacy: boolean;
+	/** Called once for each board. */
+	makeSockets(surroundings: SocketSurroundings): Sockets;
+}
+
+/** By the names that options and the command line have for them. */
+export const TRANSPORTS = {
+	mmio: {
+		legacy: false,
+		makeSockets: (surroundings) => new MmioSockets(surroundings),
+	},
+	"mmio-legacy": {
+		legacy: true,
+		makeSockets: (surroundings) => new MmioSockets(surroundings),
+	},
+} as const satisfies Record<string, TransportKind>;
+
+export type TransportName = keyof typeof TRANSPORTS;
+
+/** What `--transport` can be. */
+export const TRANSPORT_NAMES = Object.keys(
+	TRANSPORTS,
+) as readonly TransportName[];
