@@ -149,7 +149,7 @@ export const layers: readonly Layer[] = [
 	{
 		of: "node/",
 		mayImport: ["index.ts", ...embedderInterfaces],
-		mayImportPackages: ["node:", "fzstd"],
+		mayImportPackages: ["node:", "fzstd", "commander"],
 	},
 	{
 		of: "browser/",

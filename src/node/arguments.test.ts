@@ -4,6 +4,7 @@ import {
 	parseCommandLine,
 	type RunOptions,
 } from "./arguments.ts";
+import { RUN_OPTIONS } from "./options/index.ts";
 
 function run(...args: string[]): RunOptions {
 	const command: Command = parseCommandLine(["run", ...args]);
@@ -34,7 +35,7 @@ describe("The command line", () => {
 			disks: [],
 			rng: false,
 			transport: undefined,
-			kernelArguments: [],
+			rest: [],
 		});
 	});
 
@@ -72,9 +73,7 @@ describe("The command line", () => {
 
 	it("leaves everything behind -- to the kernel, options too", () => {
 		const options = run("vmlinuz", "--", "--memory", "quiet", "--", "init=/x");
-		expect(options.kernelArguments).toEqual([
-			...["--memory", "quiet", "--", "init=/x"],
-		]);
+		expect(options.rest).toEqual([...["--memory", "quiet", "--", "init=/x"]]);
 		expect(options.memoryBytes).toBe(256 << 20);
 	});
 
@@ -114,14 +113,46 @@ describe("The command line", () => {
 		expect(refusal("run", "--clock", "sun", "k")).toContain("sun");
 		expect(refusal("run", "--unpack", "maybe", "k")).toContain("maybe");
 		expect(refusal("run", "a", "b")).toContain('"b"');
-		expect(refusal("run")).toContain("kernel");
+		expect(refusal("run", "")).toContain("kernel");
 		expect(refusal("fly")).toContain("fly");
-		expect(refusal()).toContain("command");
 	});
 
 	it("says all of it in one sentence on one line", () => {
 		for (const args of [["--wibble"], ["run", "--memory", "-5M"]]) {
 			expect(refusal(...args)).toMatch(/^[^\n]+\.$/);
+		}
+	});
+
+	it('is "run" without a kernel when it says nothing', () => {
+		for (const args of [[], ["run"], ["--memory", "64M"]]) {
+			const command = parseCommandLine(args);
+			expect(command).toMatchObject({
+				kind: "run",
+				options: { kernelPath: undefined },
+			});
+		}
+	});
+
+	it("suggests the option that was meant", () => {
+		expect(() => parseCommandLine(["run", "--memmory", "1"])).toThrow(
+			expect.objectContaining({ hint: "Did you mean --memory?" }),
+		);
+	});
+
+	it("shows an overview that fits a screen of 24 lines of 80", () => {
+		const help = parseCommandLine(["--help"]);
+		const lines = help.kind === "help" ? help.text.trimEnd().split("\n") : [];
+		expect(lines.length).toBeGreaterThan(10);
+		expect(lines.length).toBeLessThanOrEqual(24);
+		expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(80);
+	});
+
+	it("gives every option one line of help", () => {
+		const help = parseCommandLine(["run", "--help"]);
+		const text = help.kind === "help" ? help.text : "";
+		for (const { flags, summary } of RUN_OPTIONS) {
+			const line = text.split("\n").find((line) => line.includes(flags));
+			expect(line).toContain(summary);
 		}
 	});
 

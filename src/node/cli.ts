@@ -13,7 +13,6 @@ import { readFileSync } from "node:fs";
 import { LguestError } from "../index.ts";
 import { parseCommandLine } from "./arguments.ts";
 import { keepYoungGenerationSmall } from "./heap.ts";
-import { HELP_TEXT } from "./help-text.ts";
 import { runCommand } from "./run-command.ts";
 
 async function main(args: readonly string[]): Promise<number> {
@@ -21,7 +20,7 @@ async function main(args: readonly string[]): Promise<number> {
 	const command = parseCommandLine(args);
 	switch (command.kind) {
 		case "help":
-			process.stdout.write(HELP_TEXT);
+			process.stdout.write(command.text);
 			return 0;
 		case "version":
 			process.stdout.write(`lguest ${packageVersion()}\n`);

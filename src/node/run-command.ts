@@ -21,10 +21,11 @@ import {
 	UsageError,
 } from "../index.ts";
 import type { BlockBackend } from "../virtio/backends.ts";
-import type { DiskArgument, RunOptions } from "./arguments.ts";
+import type { RunOptions } from "./arguments.ts";
 import { nodeDecompressors } from "./decompress.ts";
 import { FileBackend } from "./file-backend.ts";
 import { readInputFile } from "./input-file.ts";
+import type { DiskArgument } from "./options/disk.ts";
 import { Progress } from "./progress.ts";
 import { StandardStreams } from "./standard-streams.ts";
 import { processStatistics } from "./statistics.ts";
@@ -91,11 +92,8 @@ class Session {
 		const options = this.#options;
 		const progress = this.#progress;
 		try {
-			const kernel = await readInputFile(
-				options.kernelPath,
-				"kernel",
-				progress,
-			);
+			const kernelPath = kernelPathOf(options);
+			const kernel = await readInputFile(kernelPath, "kernel", progress);
 			const initrd =
 				options.initrdPath === undefined
 					? undefined
@@ -103,6 +101,7 @@ class Session {
 			this.#disks = await openDisks(options.disks);
 			return await makeMachine(
 				options,
+				kernelPath,
 				kernel,
 				initrd,
 				this.#streams,
@@ -125,6 +124,13 @@ class Session {
 	}
 }
 
+function kernelPathOf({ kernelPath }: RunOptions): string {
+	if (kernelPath !== undefined) return kernelPath;
+	throw new UsageError("No kernel is given.", {
+		hint: "Try: lguest run KERNEL",
+	});
+}
+
 function writeCounters(path: string, machine: Machine): void {
 	const statistics = processStatistics(machine.statistics());
 	writeStatistics(path, `${JSON.stringify(statistics, undefined, "\t")}\n`);
@@ -144,13 +150,14 @@ async function openDisks(
 
 async function makeMachine(
 	options: RunOptions,
+	kernelPath: string,
 	kernel: Uint8Array,
 	initrd: Uint8Array | undefined,
 	console: StandardStreams,
 	disks: readonly BlockBackend[],
 	progress: Progress,
 ): Promise<Machine> {
-	const { kernelPath, memoryBytes, clock, engine } = options;
+	const { memoryBytes, clock, engine } = options;
 	const { debugExitPort, transport } = options;
 	const decompressors = announced(nodeDecompressors, progress);
 	try {
@@ -158,7 +165,7 @@ async function makeMachine(
 			memoryBytes,
 			kernel,
 			kernelName: kernelPath,
-			commandLine: commandLineFor(kernel, options.kernelArguments),
+			commandLine: commandLineFor(kernel, options.rest),
 			clock,
 			engine,
 			console,

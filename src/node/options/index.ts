@@ -1,0 +1,36 @@
+/**
+ * All options of `lguest run`, in the order in which `--help` lists them within
+ * their groups.
+ *
+ * Relies on the files beside it; the command line relies on it.
+ *
+ * @journey L:113 Every option
+ */
+
+import { diskOption } from "./disk.ts";
+import { initrdOption, unpackOption } from "./kernel.ts";
+import { clockOption, engineOption } from "./machine.ts";
+import { debugExitOption, statsOption } from "./measurement.ts";
+import { memoryOption } from "./memory.ts";
+import { rngOption } from "./rng.ts";
+import { transportOption } from "./transport.ts";
+
+export const RUN_OPTIONS = [
+	memoryOption,
+	clockOption,
+	engineOption,
+	initrdOption,
+	unpackOption,
+	diskOption,
+	rngOption,
+	transportOption,
+	debugExitOption,
+	statsOption,
+] as const;
+
+type ListedOption = (typeof RUN_OPTIONS)[number];
+
+/** What the options of a command line say, by key. */
+export type OptionValues = {
+	readonly [Option in ListedOption as Option["key"]]: Option["initial"];
+};

@@ -1,0 +1,31 @@
+/**
+ * Options that choose what kind of machine the guest gets: its clock and its
+ * engine.
+ *
+ * @journey P:482 What kind of machine
+ */
+
+import type { ClockKind, EngineKind } from "../../index.ts";
+import { oneOf, runOption } from "./option.ts";
+
+export const clockOption = runOption<"clock", ClockKind>({
+	key: "clock",
+	flags: "--clock <kind>",
+	group: "Machine:",
+	summary: "wall (default), or virtual: in instructions",
+	manual:
+		"`wall`: the guest's time is yours. `virtual`: time is instructions, so that a run without input is the same every time.",
+	initial: "wall",
+	parse: oneOf("--clock", ["wall", "virtual"]),
+});
+
+export const engineOption = runOption<"engine", EngineKind>({
+	key: "engine",
+	flags: "--engine <name>",
+	group: "Machine:",
+	summary: "cold (default) interprets; auto also compiles",
+	manual:
+		"`cold` is the interpreter. `auto` compiles hot loops as well; it is new, and faster.",
+	initial: "cold",
+	parse: oneOf("--engine", ["cold", "auto"]),
+});
