@@ -75,10 +75,23 @@ export type MakeTransport = (
 	memory: TestMemory,
 ) => TransportUnderTest;
 
+/** What a transport does not have; each with the reason. */
+export interface TransportLacks {
+	/** Drivers do not say where queues are: they are where they are. */
+	readonly queuePlacement?: string;
+	/** Drivers are not interrupted for changes of the configuration. */
+	readonly configInterrupts?: string;
+}
+
 /** Registers the suite for one transport. */
-export function transportCases(name: string, make: MakeTransport): void {
+export function transportCases(
+	name: string,
+	make: MakeTransport,
+	lacks: TransportLacks = {},
+	makeMemory: () => TestMemory = () => new TestMemory(),
+): void {
 	const setUp = () => {
-		const memory = new TestMemory();
+		const memory = makeMemory();
 		const sample = new SampleDevice();
 		const made = make(sample, memory);
 		const driver = new MockDriver(made.side, memory);
@@ -171,15 +184,18 @@ export function transportCases(name: string, make: MakeTransport): void {
 			expect(side.takeInterrupts()).toEqual({ queue: false, config: false });
 		});
 
-		it("raises its line for a changed configuration, once the driver is ready", () => {
-			const { driver, side, sample, lineLevel } = setUp();
-			sample.port.configChanged();
-			expect(lineLevel()).toBe(false);
-			driver.start();
-			sample.port.configChanged();
-			expect(lineLevel()).toBe(true);
-			expect(side.takeInterrupts()).toEqual({ queue: false, config: true });
-		});
+		it.skipIf(lacks.configInterrupts)(
+			"raises its line for a changed configuration, once the driver is ready",
+			() => {
+				const { driver, side, sample, lineLevel } = setUp();
+				sample.port.configChanged();
+				expect(lineLevel()).toBe(false);
+				driver.start();
+				sample.port.configChanged();
+				expect(lineLevel()).toBe(true);
+				expect(side.takeInterrupts()).toEqual({ queue: false, config: true });
+			},
+		);
 
 		it("lets the configuration be read at any time, in any size (virtio 1.3 §2.5.3)", () => {
 			const { side } = setUp();
@@ -234,13 +250,15 @@ export function transportCases(name: string, make: MakeTransport): void {
 			const { driver, side, sample } = setUp();
 			driver.negotiate([]);
 			driver.addStatus(VIRTIO_CONFIG_S_DRIVER_OK);
-			for (const index of [0, 1, 2, 0xffff]) side.kick(index);
+			sample.events.length = 0;
+			for (const index of [2, 0xffff]) side.kick(index);
+			if (!lacks.queuePlacement) for (const index of [0, 1]) side.kick(index);
 			expect(sample.events.filter((e) => e.startsWith("kick"))).toEqual([]);
 			expect(side.readStatus() & VIRTIO_CONFIG_S_NEEDS_RESET).toBe(0);
 		});
 
 		it("forgets everything at a reset (virtio 1.3 §2.4)", () => {
-			const { driver, side, sample, lineLevel } = setUp();
+			const { driver, side, sample, lineLevel, memory } = setUp();
 			driver.start({ accept: [3] });
 			const old = driver.queue();
 			old.exchange(new Uint8Array(1), room(1));
@@ -250,8 +268,10 @@ export function transportCases(name: string, make: MakeTransport): void {
 			expect(side.takeInterrupts()).toEqual({ queue: false, config: false });
 			expect(sample.events.at(-1)).toBe("reset");
 			expect(sample.port.negotiated(3)).toBe(false);
+			const usedRing = () => memory.read(old.placement.deviceArea, 64);
+			const before = usedRing();
 			old.send(new Uint8Array(1), room(1));
-			expect(old.takeUsed()).toEqual([]);
+			expect(usedRing()).toEqual(before);
 			driver.start();
 			driver.queue().exchange(new Uint8Array(1), room(1));
 		});
@@ -262,7 +282,8 @@ export function transportCases(name: string, make: MakeTransport): void {
 			driver.queue(0).offerRaw([{ address: 2 ** 31, length: 4, flags: 0 }]);
 			driver.queue(0).kick();
 			expect(side.readStatus() & VIRTIO_CONFIG_S_NEEDS_RESET).not.toBe(0);
-			expect(side.takeInterrupts()).toEqual({ queue: false, config: true });
+			const config = !lacks.configInterrupts;
+			expect(side.takeInterrupts()).toEqual({ queue: false, config });
 			driver.queue(1).send(new Uint8Array(1), room(1));
 			expect(driver.queue(1).takeUsed()).toEqual([]);
 			expect(lineLevel()).toBe(false);
@@ -270,20 +291,23 @@ export function transportCases(name: string, make: MakeTransport): void {
 			driver.queue(1).exchange(new Uint8Array(1), room(1));
 		});
 
-		it("survives queues at impossible places", () => {
-			const { driver, side, memory } = setUp();
-			const bad = 0x7ffff000;
-			driver.negotiate([]);
-			side.enableQueue(0, {
-				size: 8,
-				descriptorArea: bad,
-				driverArea: bad + 128,
-				deviceArea: bad + 4096,
-			});
-			driver.addStatus(VIRTIO_CONFIG_S_DRIVER_OK);
-			side.kick(0);
-			expect(side.readStatus() & VIRTIO_CONFIG_S_NEEDS_RESET).not.toBe(0);
-			expect(memory.contains(bad, 1)).toBe(false);
-		});
+		it.skipIf(lacks.queuePlacement)(
+			"survives queues at impossible places",
+			() => {
+				const { driver, side, memory } = setUp();
+				const bad = 0x7ffff000;
+				driver.negotiate([]);
+				side.enableQueue(0, {
+					size: 8,
+					descriptorArea: bad,
+					driverArea: bad + 128,
+					deviceArea: bad + 4096,
+				});
+				driver.addStatus(VIRTIO_CONFIG_S_DRIVER_OK);
+				side.kick(0);
+				expect(side.readStatus() & VIRTIO_CONFIG_S_NEEDS_RESET).not.toBe(0);
+				expect(memory.contains(bad, 1)).toBe(false);
+			},
+		);
 	});
 }

@@ -61,6 +61,11 @@ export class VirtioDevice {
 	readonly offeredFeatures: bigint;
 	/** Set by the transport. */
 	onInterrupt: (cause: InterruptCause, queueIndex?: number) => void = () => {};
+	/**
+	 * Set by transports that show the driver a copy: status or configuration
+	 * have changed, and not because the driver wrote them.
+	 */
+	onChange: () => void = () => {};
 	/** Set by the machine: a kick has left work with the backend. */
 	onBusy: () => void = () => {};
 	readonly #memory: GuestMemory;
@@ -200,10 +205,10 @@ export class VirtioDevice {
 		for (const slot of this.#slots) slot.ring?.retire();
 		this.#onFailure(reason);
 		// virtio 1.3 §2.1.2: only a driver that is ready is told.
-		if ((this.#status & VIRTIO_CONFIG_S_DRIVER_OK) !== 0) {
-			this.#configGeneration++;
-			this.onInterrupt("config");
-		}
+		const isTold = (this.#status & VIRTIO_CONFIG_S_DRIVER_OK) !== 0;
+		if (isTold) this.#configGeneration++;
+		this.onChange();
+		if (isTold) this.onInterrupt("config");
 	}
 
 	#port(): DevicePort {
@@ -212,6 +217,7 @@ export class VirtioDevice {
 			queue: (index) => this.#ring(index),
 			configChanged: () => {
 				this.#configGeneration++;
+				this.onChange();
 				if (this.#isLive()) this.onInterrupt("config");
 			},
 			fail: (reason) => this.fail(reason),

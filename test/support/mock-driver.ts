@@ -40,6 +40,8 @@ export interface DriverSide {
 	readStatus(): number;
 	writeStatus(status: number): void;
 	queueSizeMax(index: number): number;
+	/** Where the queue is, if that is not for the driver to say. */
+	givenPlacement?(index: number): QueuePlacement | undefined;
 	enableQueue(index: number, placement: QueuePlacement): void;
 	kick(index: number): void;
 	readConfig(offset: number, lengthBytes: number): Uint8Array;
@@ -239,6 +241,10 @@ export class MockDriver {
 		};
 		if (has(VIRTIO_F_RING_PACKED)) {
 			return new MockPackedQueue(this.memory, size, options, kick);
+		}
+		const given = this.side.givenPlacement?.(index);
+		if (given !== undefined) {
+			return new MockSplitQueue(this.memory, given, options, kick);
 		}
 		const base = this.memory.allocate(16 * size + 4096 + 8 * size + 6, 4096);
 		const placement = legacyPlacement(
