@@ -5,7 +5,7 @@
  *
  * Relies on nothing; the bus, the Host and the Launcher rely on it.
  *
- * @journey L:100 The vocabulary of lguest
+ * @journey H:200 The vocabulary of lguest
  */
 
 /** Pages are this large in everything lguest says. */
