@@ -34,6 +34,7 @@ export type {
 	DiskOptions,
 	NetworkOptions,
 	VirtioOptions,
+	VsockOptions,
 } from "./machine/virtio-slots.ts";
 export type {
 	BlockBackend,
@@ -42,6 +43,10 @@ export type {
 	ConsoleSize,
 	EntropySource,
 	NetBackend,
+	VsockBackend,
+	VsockConnection,
+	VsockPort,
+	VsockReceiver,
 } from "./virtio/backends.ts";
 export { featureSet } from "./virtio/constants.ts";
 export type { DescriptorChain } from "./virtio/descriptor-chain.ts";
@@ -50,3 +55,4 @@ export type { ConsolePortOptions } from "./virtio/devices/console.ts";
 export { MemoryDisk, OverlayDisk } from "./virtio/memory-disk.ts";
 export { NetSwitch, type SwitchPort } from "./virtio/net-switch.ts";
 export type { Virtqueue } from "./virtio/virtqueue.ts";
+export { VsockHub, type VsockStream } from "./virtio/vsock-hub.ts";

@@ -48,3 +48,42 @@ declare function queueMicrotask(callback: () => void): void;
 declare var crypto: {
 	getRandomValues<T extends ArrayBufferView>(array: T): T;
 };
+
+/** As much of web streams as the core makes; embedders see all of them. */
+interface ReadableStream<Chunk = unknown> {
+	readonly locked: boolean;
+	/** Keeps the type from fitting anything that has a lock. */
+	readonly __chunk?: Chunk;
+}
+interface ReadableStreamDefaultController<Chunk> {
+	readonly desiredSize: number | null;
+	enqueue(chunk: Chunk): void;
+	close(): void;
+	error(reason: unknown): void;
+}
+declare var ReadableStream: {
+	new <Chunk>(
+		source: {
+			start?(controller: ReadableStreamDefaultController<Chunk>): void;
+			pull?(): void;
+			cancel?(): void;
+		},
+		strategy: { highWaterMark: number; size?(chunk: Chunk): number },
+	): ReadableStream<Chunk>;
+};
+
+interface WritableStream<Chunk = unknown> {
+	readonly locked: boolean;
+	readonly __chunk?: Chunk;
+}
+interface WritableStreamDefaultController {
+	error(reason: unknown): void;
+}
+declare var WritableStream: {
+	new <Chunk>(sink: {
+		start?(controller: WritableStreamDefaultController): void;
+		write?(chunk: Chunk): Promise<void> | undefined;
+		close?(): void;
+		abort?(): void;
+	}): WritableStream<Chunk>;
+};

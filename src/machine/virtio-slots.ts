@@ -11,14 +11,20 @@
  */
 
 import type { Aml } from "../chipset/aml.ts";
+import { UsageError } from "../errors.ts";
 import type { GuestMemory } from "../memory/guest-memory.ts";
-import type { BlockBackend, NetBackend } from "../virtio/backends.ts";
+import type {
+	BlockBackend,
+	NetBackend,
+	VsockBackend,
+} from "../virtio/backends.ts";
 import { VirtioDevice } from "../virtio/device.ts";
 import type { DeviceModel } from "../virtio/device-model.ts";
 import { Block } from "../virtio/devices/block.ts";
 import { Console, type ConsolePortOptions } from "../virtio/devices/console.ts";
 import { Entropy } from "../virtio/devices/entropy.ts";
 import { Net } from "../virtio/devices/net.ts";
+import { isGuestCid, Vsock } from "../virtio/devices/vsock.ts";
 import { orderedDisk } from "../virtio/ordered-disk.ts";
 import type { Pc } from "./pc.ts";
 import { TRANSPORTS, type TransportName } from "./sockets.ts";
@@ -37,6 +43,14 @@ export interface NetworkOptions {
 	readonly mac: Uint8Array;
 }
 
+/** Sockets between guest and embedder. */
+export interface VsockOptions {
+	/** A `VsockHub`, for example. */
+	readonly backend: VsockBackend;
+	/** What the guest is called, above 2; default 3. */
+	readonly guestCid?: number;
+}
+
 /** What a device of one's own is given; made anew for each machine reset. */
 export interface DeviceSurroundings {
 	/** Randomness of the machine's: reproducible in virtual time. */
@@ -53,6 +67,8 @@ export interface VirtioOptions {
 	readonly consolePorts?: readonly ConsolePortOptions[];
 	/** Network cards, `eth0` and so on. */
 	readonly networks?: readonly NetworkOptions[];
+	/** Sockets of the family AF_VSOCK. */
+	readonly vsock?: VsockOptions;
 	/** Devices of one's own. */
 	readonly devices?: readonly ((
 		surroundings: DeviceSurroundings,
@@ -85,8 +101,18 @@ export function makeModels(
 		...networks.map(({ backend, mac }) => new Net(backend, mac)),
 		...(consolePorts === undefined ? [] : [new Console(consolePorts)]),
 		...(options.entropy ? [new Entropy({ fill: fillRandom })] : []),
+		...(options.vsock === undefined ? [] : [makeVsock(options.vsock)]),
 		...(options.devices ?? []).map((make) => make({ fillRandom })),
 	];
+}
+
+function makeVsock({ backend, guestCid }: VsockOptions): Vsock {
+	if (guestCid !== undefined && !isGuestCid(guestCid)) {
+		throw new UsageError(`${guestCid} is no context id for a guest.`, {
+			hint: "They go from 3 to 4294967294.",
+		});
+	}
+	return new Vsock(backend, guestCid);
 }
 
 /** What the slots need of the machine. */

@@ -80,3 +80,60 @@ export interface NetBackend {
 	/** The device sets it; to be called with each frame that comes in. */
 	onFrame: (frame: Uint8Array) => void;
 }
+
+/** Whom a guest can reach by its vsock, and who can reach the guest. */
+export interface VsockBackend {
+	/**
+	 * The guest connects to a port of ours, which is in `connection`. The value
+	 * gets what the guest sends; undefined refuses, and so does a failure.
+	 */
+	accept(
+		connection: VsockConnection,
+	): VsockReceiver | undefined | Promise<VsockReceiver | undefined>;
+	/** What the backend may ask of the device; again after a machine reset. */
+	attach(device: VsockPort): void;
+	/** The guest is gone. */
+	close?(): Completion;
+}
+
+/** The device, as its backend sees it. */
+export interface VsockPort {
+	/**
+	 * Connects to a port in the guest; rejects when nobody listens there, when
+	 * the guest has no driver, and when there are too many connections.
+	 */
+	connect(guestPort: number, receiver: VsockReceiver): Promise<VsockConnection>;
+	/**
+	 * Tells the guest that all its connections are lost and that it may have
+	 * another context id, as after the restoration of a snapshot.
+	 */
+	resetTransport(guestCid?: number): void;
+}
+
+/** Our end of a connection, to be written to. */
+export interface VsockConnection {
+	/** Our port. */
+	readonly port: number;
+	readonly guestPort: number;
+	/**
+	 * Sends bytes, which stay untouched until the promise resolves: the guest
+	 * then has them all. Rejects when it will not take them any more.
+	 */
+	write(bytes: Uint8Array): Completion;
+	/** Nothing more will be written. */
+	end(): void;
+	/** Nothing more will be read: what still comes is thrown away. */
+	ignore(): void;
+	/** Ends it at once, both ways. */
+	reset(): void;
+}
+
+/** Takes what comes out of a connection. Calls come one at a time. */
+export interface VsockReceiver {
+	/** A promise holds the guest back, and a failure ends the connection. */
+	receive(bytes: Uint8Array): Completion;
+	/** The guest will send nothing more. */
+	ended(): void;
+	/** The connection is no more; without a reason when both sides had ended it. */
+	closed(reason: string | undefined): void;
+}
