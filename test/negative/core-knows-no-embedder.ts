@@ -8,7 +8,7 @@ console.log(process.version); // error: console, process
 document.createElement("p"); // error: document
 Buffer.alloc(1); // error: Buffer
 fetch("https://example.org"); // error: fetch
-export const stream = new ReadableStream(); // error: ReadableStream
+export const socket = new WebSocket("ws://example.org"); // error: WebSocket
 
 export const fine = new WebAssembly.Memory({ initial: 1 });
 export const alsoFine = new TextDecoder().decode(new Uint8Array([104, 105]));
