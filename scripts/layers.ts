@@ -104,7 +104,14 @@ export const layers: readonly Layer[] = [
 	},
 	{
 		of: "virtio/transports/",
-		mayImport: ["virtio/*", "memory/", "chipset/bus.ts", "lguest/abi.ts"],
+		mayImport: [
+			"virtio/*",
+			"memory/",
+			"chipset/bus.ts",
+			"chipset/pci-function.ts",
+			"chipset/pci-msix.ts",
+			"lguest/abi.ts",
+		],
 	},
 	{ of: "virtio/*", mayImport: ["memory/"] },
 	{ of: "chipset/", mayImport: ["memory/"] },

@@ -2,12 +2,18 @@
  * The machine's description in AML: which parts a kernel cannot find by
  * itself, where they are, and how to turn everything off.
  *
- * Relies on the AML writer and the ports of the parts it describes; `acpi.ts`
+ * Relies on the AML writer, on `acpi-pci.ts` and on the ports of the parts it describes; `acpi.ts`
  * wraps it into the DSDT table.
  *
  * @journey P:351 What the machine says about itself
  */
 
+import {
+	describeEcam,
+	describeInterruptModel,
+	describePciRoot,
+	type PciRoute,
+} from "./acpi-pci.ts";
 import { ACPI_PM_LAYOUT, ACPI_SLP_TYP_S5 } from "./acpi-pm.ts";
 import {
 	type Aml,
@@ -21,7 +27,6 @@ import {
 	amlResources,
 	amlScope,
 } from "./aml.ts";
-import { RESET_CONTROL_PORT } from "./reset-control.ts";
 
 /** A serial port as it is wired. */
 export interface DescribedUart {
@@ -29,12 +34,14 @@ export interface DescribedUart {
 	readonly irq: number;
 }
 
-/** The DSDT's contents: \_SB with its devices, and \_S5. */
+/** The DSDT's contents: \_SB with its devices, \_PIC and \_S5. */
 export function describeMachine(
 	uarts: readonly DescribedUart[],
+	pciRoutes: readonly PciRoute[],
 	extraDevices: readonly Aml[],
 ): Aml {
 	return [
+		...describeInterruptModel(),
 		...amlScope(
 			"\\_SB",
 			pnpDevice("PIC", "PNP0000", [
@@ -47,6 +54,8 @@ export function describeMachine(
 			pnpDevice("RTC", "PNP0B00", [amlIoPorts(0x70, 2), amlIrq(8)]),
 			...uarts.map(describeUart),
 			pnpDevice("MBRD", "PNP0C02", motherboardPorts()),
+			describePciRoot(pciRoutes),
+			describeEcam(),
 			...extraDevices,
 		),
 		// SLP_TYP for PM1a, for PM1b (there is none), two reserved.
@@ -78,7 +87,6 @@ function motherboardPorts(): Aml[] {
 		amlIoPorts(0x80, 16),
 		amlIoPorts(0x92, 1),
 		amlIoPorts(ACPI_PM_LAYOUT.base, ACPI_PM_LAYOUT.length),
-		amlIoPorts(RESET_CONTROL_PORT, 1),
 	];
 }
 

@@ -132,6 +132,7 @@ describe.skipIf(!hasIasl() && !process.env.CI)(
 					{ base: 0x3f8, irq: 4 },
 					{ base: 0x2f8, irq: 3 },
 				],
+				pciRoutes: [{ device: 3, pin: 1, irq: 10, gsi: 19 }],
 				devices: [
 					amlDevice(
 						"VR00",
@@ -154,6 +155,12 @@ describe.skipIf(!hasIasl() && !process.env.CI)(
 			expect(listing).toMatch(/0x03F8, {13}\/\/ Range Minimum/);
 			expect(listing).toMatch(/IRQNoFlags \(\)\s+\{4\}/);
 			expect(listing).toMatch(/Memory32Fixed \(ReadWrite,\s+0xD0000000/);
+			expect(listing).toMatch(/WordBusNumber \(ResourceProducer, MinFixed/);
+			expect(listing).toMatch(/0xE0100000,\s+\/\/ Range Minimum/);
+			expect(listing).toMatch(
+				/Method \(_PRT.*\s+\{\s+If \(\\PICF\)\s+\{\s+Return \(Package[^}]*0x0003FFFF,[^}]*0x13/,
+			);
+			expect(listing).toMatch(/Method \(\\_PIC, 1[^{]*\{\s+\\PICF = Arg0/);
 			expect(listing).toMatch(/Name \(\\?_S5, Package \(0x04\)/);
 			expect(listing).not.toMatch(/error|unknown/i);
 			const directory = mkdtempSync(join(tmpdir(), "lguest-acpi-"));

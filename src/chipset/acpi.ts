@@ -1,7 +1,8 @@
 /**
  * The ACPI tables a kernel finds in low memory: a pointer, two indexes, the
- * fixed hardware (FADT, FACS) and the description of devices (DSDT). There is
- * no MADT: a kernel then uses the 8259 pair, which is what the machine has.
+ * fixed hardware (FADT, FACS), where PCI configuration space is (MCFG) and the
+ * description of devices (DSDT). There is no MADT: a kernel then uses the 8259
+ * pair, which is what the machine has.
  *
  * Relies on guest memory, and takes every port number from the device that
  * answers there; the machine calls it before the guest starts and must report
@@ -14,6 +15,7 @@
 
 import type { GuestMemory } from "../memory/guest-memory.ts";
 import { type DescribedUart, describeMachine } from "./acpi-dsdt.ts";
+import { mcfgBody, type PciRoute } from "./acpi-pci.ts";
 import { ACPI_PM_LAYOUT, ACPI_SCI_IRQ } from "./acpi-pm.ts";
 import { type Aml, littleEndian } from "./aml.ts";
 import { RESET_CONTROL_PORT, RESET_CONTROL_RESET } from "./reset-control.ts";
@@ -51,6 +53,8 @@ export interface AcpiOptions {
 	 * the controller, so the default saves the guest that time.
 	 */
 	readonly hasKeyboard?: boolean;
+	/** Where the interrupt pins of PCI cards lead. */
+	readonly pciRoutes?: readonly PciRoute[];
 	/** More `Device` objects for \_SB, as `amlDevice` makes them. */
 	readonly devices?: readonly Aml[];
 }
@@ -79,14 +83,19 @@ export function writeAcpiTables(
 	const dsdtBytes = table(
 		"DSDT",
 		2,
-		describeMachine(uarts, options.devices ?? []),
+		describeMachine(uarts, options.pciRoutes ?? [], options.devices ?? []),
 	);
 	const fadt = alignUp(dsdt + dsdtBytes.length, 16);
 	const fadtBytes = table("FACP", 3, fadtBody(facs, dsdt, options));
-	const rsdt = alignUp(fadt + fadtBytes.length, 16);
-	const rsdtBytes = table("RSDT", 1, littleEndian(fadt, 4));
+	const mcfg = alignUp(fadt + fadtBytes.length, 16);
+	const mcfgBytes = table("MCFG", 1, mcfgBody());
+	const found = [fadt, mcfg];
+	const entries = (width: number) =>
+		found.flatMap((address) => littleEndian(address, width));
+	const rsdt = alignUp(mcfg + mcfgBytes.length, 16);
+	const rsdtBytes = table("RSDT", 1, entries(4));
 	const xsdt = alignUp(rsdt + rsdtBytes.length, 16);
-	const xsdtBytes = table("XSDT", 1, littleEndian(fadt, 8));
+	const xsdtBytes = table("XSDT", 1, entries(8));
 	const endAddress = xsdt + xsdtBytes.length;
 	if (endAddress > RSDP_SEARCH_END) {
 		throw new RangeError("the ACPI tables do not fit below 1 MiB");
@@ -94,6 +103,7 @@ export function writeAcpiTables(
 	memory.write(facs, facsBytes());
 	memory.write(dsdt, dsdtBytes);
 	memory.write(fadt, fadtBytes);
+	memory.write(mcfg, mcfgBytes);
 	memory.write(rsdt, rsdtBytes);
 	memory.write(xsdt, xsdtBytes);
 	memory.write(rsdpAddress, rsdpBytes(rsdt, xsdt));

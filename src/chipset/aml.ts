@@ -26,6 +26,11 @@ const BUFFER_OP = 0x11;
 const PACKAGE_OP = 0x12;
 const DUAL_NAME_PREFIX = 0x2e;
 const MULTI_NAME_PREFIX = 0x2f;
+const METHOD_OP = 0x14;
+const ARG0_OP = 0x68;
+const STORE_OP = 0x70;
+const IF_OP = 0xa0;
+const RETURN_OP = 0xa4;
 const EXT_OP_PREFIX = 0x5b;
 const DEVICE_OP = 0x82;
 
@@ -87,6 +92,31 @@ export function amlDevice(name: string, ...body: Aml[]): Aml {
 	return [EXT_OP_PREFIX, DEVICE_OP, ...withLength(content)];
 }
 
+/** `Method (name, argumentCount) { ... }`. */
+export function amlMethod(
+	name: string,
+	argumentCount: number,
+	...body: Aml[]
+): Aml {
+	const content = [...nameString(name), argumentCount, ...body.flat()];
+	return [METHOD_OP, ...withLength(content)];
+}
+
+/** `Store (Arg0, name)`. */
+export function amlStoreArgument(name: string): Aml {
+	return [STORE_OP, ARG0_OP, ...nameString(name)];
+}
+
+/** `If (name) { ... }`: the object by that name is not zero. */
+export function amlIf(name: string, ...body: Aml[]): Aml {
+	return [IF_OP, ...withLength([...nameString(name), ...body.flat()])];
+}
+
+/** `Return (value)`. */
+export function amlReturn(value: Aml): Aml {
+	return [RETURN_OP, ...value];
+}
+
 /** `Package () { ... }`, up to 255 elements. */
 export function amlPackage(...elements: Aml[]): Aml {
 	return [PACKAGE_OP, ...withLength([elements.length, ...elements.flat()])];
@@ -123,6 +153,52 @@ export function amlMemory32(base: number, length: number): Aml {
 		0x01,
 		...littleEndian(base, 4),
 		...littleEndian(length, 4),
+	];
+}
+
+/** Kinds of resource in an address space descriptor. */
+const MEMORY_RANGE = 0;
+const IO_RANGE = 1;
+const BUS_NUMBER_RANGE = 2;
+/** The range's ends are fixed, and it is passed on to devices behind. */
+const FIXED_WINDOW = 0x0c;
+
+/** `WordBusNumber (...)`: the buses behind a bridge. */
+export function amlBusNumbers(first: number, last: number): Aml {
+	return wordWindow(BUS_NUMBER_RANGE, 0, first, last);
+}
+
+/** `WordIO (...)`: ports that a bridge passes on. */
+export function amlIoWindow(first: number, last: number): Aml {
+	const wholeRange = 3;
+	return wordWindow(IO_RANGE, wholeRange, first, last);
+}
+
+/** `DWordMemory (...)`: addresses that a bridge passes on, not cacheable. */
+export function amlMemoryWindow(first: number, last: number): Aml {
+	const readWrite = 1;
+	const values = [0, first, last, 0, last - first + 1];
+	return [
+		0x87,
+		...littleEndian(23, 2),
+		...[MEMORY_RANGE, FIXED_WINDOW, readWrite],
+		...values.flatMap((value) => littleEndian(value, 4)),
+	];
+}
+
+/** Granularity, first, last, translation, length. */
+function wordWindow(
+	kind: number,
+	flags: number,
+	first: number,
+	last: number,
+): Aml {
+	const values = [0, first, last, 0, last - first + 1];
+	return [
+		0x88,
+		...littleEndian(13, 2),
+		...[kind, FIXED_WINDOW, flags],
+		...values.flatMap((value) => littleEndian(value, 2)),
 	];
 }
 

@@ -45,12 +45,20 @@ export function floatingBus(size: AccessSize): number {
 }
 
 /** One device's claim on a bus. */
-interface BusRange {
+export interface BusRange {
 	readonly base: number;
 	readonly length: number;
 	readonly device: BusDevice;
 	/** The widest access the device answers at once; wider ones reach it in parts. */
 	readonly maxSize: AccessSize;
+}
+
+/**
+ * A bus behind the bus, whose devices move while the machine runs. It is asked
+ * for addresses that nobody has claimed for good.
+ */
+export interface BusExtension {
+	find(address: number): BusRange | undefined;
 }
 
 /** Two devices were wired to the same addresses: a mistake in the machine's assembly. */
@@ -71,6 +79,7 @@ export class PortBus {
 	/** Port → 1 + index into `#ranges`; 0 = nobody. */
 	readonly #owner = new Uint8Array(PORT_COUNT);
 	readonly #ranges: BusRange[] = [];
+	extension: BusExtension | undefined;
 
 	/**
 	 * `maxSize`: the widest access the device wants to see; the ISA default is a
@@ -125,7 +134,7 @@ export class PortBus {
 
 	#find(port: number): BusRange | undefined {
 		const owner = this.#owner[port] ?? 0;
-		return owner === 0 ? undefined : this.#ranges[owner - 1];
+		return owner === 0 ? this.extension?.find(port) : this.#ranges[owner - 1];
 	}
 }
 
@@ -149,6 +158,7 @@ const PHYSICAL_LIMIT = 2 ** 52;
 export class MmioBus {
 	readonly #ranges: BusRange[] = [];
 	#lastHit: BusRange | undefined;
+	extension: BusExtension | undefined;
 
 	/** `maxSize` as for ports, except that memory-mapped devices expect dwords. */
 	register(
@@ -205,7 +215,9 @@ export class MmioBus {
 		const last = this.#lastHit;
 		if (last !== undefined && within(last, address)) return last;
 		const range = this.#ranges[this.#firstEndingAfter(address)];
-		if (range === undefined || !within(range, address)) return undefined;
+		if (range === undefined || !within(range, address)) {
+			return this.extension?.find(address);
+		}
 		this.#lastHit = range;
 		return range;
 	}

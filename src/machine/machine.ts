@@ -10,8 +10,13 @@
 
 import type { Decompressors } from "../boot/compression.ts";
 import { loadKernel } from "../boot/kernel-image.ts";
-import { buildMemoryMap, formatSize } from "../boot/memory-map.ts";
+import {
+	buildMemoryMap,
+	E820_RESERVED,
+	formatSize,
+} from "../boot/memory-map.ts";
 import { writeAcpiTables } from "../chipset/acpi.ts";
+import { PCI_ECAM_ADDRESS, PCI_ECAM_BYTES } from "../chipset/pci-root.ts";
 import { Cpu, type EngineKind, type ExitReason, fields } from "../cpu/index.ts";
 import { UsageError } from "../errors.ts";
 import { Alarm } from "./alarm.ts";
@@ -266,9 +271,10 @@ export class Machine {
 		const { memory } = this.cpu;
 		const { rsdpAddress } = writeAcpiTables(memory, {
 			devices: this.#slots.acpiDevices,
+			pciRoutes: this.pc.pciRoutes(),
 		});
 		const { cpuState } = await loadKernel(memory, kernel, {
-			memoryMap: buildMemoryMap(memory.sizeBytes),
+			memoryMap: buildMemoryMap(memory.sizeBytes, { reserved: RESERVED }),
 			acpiRsdp: rsdpAddress,
 			...(kernelName !== undefined && { kernelName }),
 			...(initrd !== undefined && { initrd }),
@@ -288,6 +294,14 @@ export class Machine {
 	}
 }
 
+/** Kernels use configuration space in memory only where the map agrees. */
+const RESERVED = [
+	{
+		address: PCI_ECAM_ADDRESS,
+		lengthBytes: PCI_ECAM_BYTES,
+		type: E820_RESERVED,
+	},
+];
 const EFLAGS_IF = 1 << 9;
 const PAGE_BYTES = 4096;
 

@@ -21,14 +21,12 @@ import {
 import type { InterruptLine } from "../chipset/bus.ts";
 import type { VirtioDevice } from "../virtio/device.ts";
 import { VIRTIO_MMIO_BYTES, VirtioMmio } from "../virtio/transports/mmio.ts";
+import { FREE_IRQS } from "./pc.ts";
 import type { SocketSurroundings, Sockets } from "./sockets.ts";
 
 /** Above any RAM the machine can have, below the interrupt controllers. */
 const MMIO_BASE = 0xfeb0_0000;
 const MMIO_STRIDE = 0x1000;
-/** What a PC without old cards has free; more devices share. */
-const FREE_IRQS = [5, 10, 11, 3, 7, 6, 14, 15];
-
 /** Sockets of either version: the device knows which. */
 export class MmioSockets implements Sockets {
 	readonly #surroundings: SocketSurroundings;
@@ -41,7 +39,6 @@ export class MmioSockets implements Sockets {
 	plug(device: VirtioDevice): void {
 		const { board } = this.#surroundings;
 		const { base, irq } = slot(this.#plugged++);
-		board.pic.makeLevelTriggered(irq);
 		const registers = new VirtioMmio(device, this.#line(irq));
 		board.mmio.register(base, VIRTIO_MMIO_BYTES, registers);
 	}
@@ -63,6 +60,7 @@ export class MmioSockets implements Sockets {
 	}
 }
 
+/** More devices than there are interrupts share them. */
 function slot(index: number): { base: number; irq: number } {
 	return {
 		base: MMIO_BASE + index * MMIO_STRIDE,

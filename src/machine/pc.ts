@@ -8,11 +8,13 @@
  * @journey H:105 The board
  */
 
+import type { PciRoute } from "../chipset/acpi-pci.ts";
 import { ACPI_SCI_IRQ, AcpiPm } from "../chipset/acpi-pm.ts";
 import { BusConflictError, MmioBus, PortBus } from "../chipset/bus.ts";
 import { DebugExit } from "../chipset/debug-exit.ts";
 import { I8042 } from "../chipset/i8042.ts";
 import { LegacyPorts } from "../chipset/legacy-ports.ts";
+import { PciRoot, pciLine } from "../chipset/pci-root.ts";
 import { PicPair } from "../chipset/pic-8259.ts";
 import { Pit8254 } from "../chipset/pit-8254.ts";
 import { A20Gate, Port92 } from "../chipset/port-92.ts";
@@ -50,6 +52,16 @@ const IRQ_KEYBOARD = 1;
 const IRQ_COM1 = 4;
 const IRQ_RTC = 8;
 
+/** What a PC without old cards has free, for level-triggered devices. */
+export const FREE_IRQS = [5, 10, 11, 3, 7, 6, 14, 15] as const;
+/** The IOAPIC's inputs behind those of the 8259 pair. */
+const FIRST_PCI_GSI = 16;
+
+/** PCI has as many lines as there are free IRQs. */
+function irqOfPciLine(line: number): number {
+	return FREE_IRQS[line % FREE_IRQS.length] ?? 0;
+}
+
 const PORT_COUNT = 0x1_0000;
 const DEBUG_EXIT_BYTES = 4;
 
@@ -58,6 +70,7 @@ export class Pc {
 	readonly ports = new PortBus();
 	readonly mmio = new MmioBus();
 	readonly pic = new PicPair();
+	readonly pci: PciRoot;
 	readonly pit: Pit8254;
 	readonly rtc: RtcCmos;
 	readonly uart: Uart16550;
@@ -65,6 +78,11 @@ export class Pc {
 
 	constructor({ clock, memoryBytes, wires, debugExitPort }: PcOptions) {
 		const { ports, pic } = this;
+		this.pci = new PciRoot({
+			interruptLine: (line) => pic.line(irqOfPciLine(line)),
+			irqOfLine: irqOfPciLine,
+		});
+		for (const irq of FREE_IRQS) pic.makeLevelTriggered(irq);
 		this.pit = new Pit8254(clock, pic.line(IRQ_TIMER));
 		this.rtc = new RtcCmos(clock, pic.line(IRQ_RTC), {
 			wallSeconds: () => clock.wallSeconds(),
@@ -89,15 +107,30 @@ export class Pc {
 	/** Three ways to the same wire, each older than the next. */
 	#attachResets(onReset: () => void): void {
 		const a20 = new A20Gate();
+		const resetControl = new ResetControl();
+		resetControl.onReset = onReset;
+		// Its port lies among those of the PCI root.
+		this.pci.attach(this.ports, this.mmio, resetControl);
 		const chips = [
 			new I8042(this.pic.line(IRQ_KEYBOARD), a20),
 			new Port92(a20),
-			new ResetControl(),
 		];
 		for (const chip of chips) {
 			chip.onReset = onReset;
 			chip.attach(this.ports);
 		}
+	}
+
+	/** Where the pins of PCI cards lead, for the machine's description. */
+	pciRoutes(): PciRoute[] {
+		return this.pci.pins().map(({ device, pin }) => {
+			const line = pciLine(device, pin);
+			return {
+				...{ device, pin },
+				irq: irqOfPciLine(line),
+				gsi: FIRST_PCI_GSI + line,
+			};
+		});
 	}
 
 	#attachDebugExit(port: number, onExit: (value: number) => void): void {

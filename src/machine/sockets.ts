@@ -13,6 +13,7 @@ import type { GuestMemory } from "../memory/guest-memory.ts";
 import type { VirtioDevice } from "../virtio/device.ts";
 import { MmioSockets } from "./mmio-sockets.ts";
 import type { Pc } from "./pc.ts";
+import { PciSockets } from "./pci-sockets.ts";
 
 /** What sockets are soldered to. */
 export interface SocketSurroundings {
@@ -40,6 +41,14 @@ export interface TransportKind {
 
 /** By the names that options and the command line have for them. */
 export const TRANSPORTS = {
+	pci: {
+		legacy: false,
+		makeSockets: (surroundings) => new PciSockets(surroundings, false),
+	},
+	"pci-legacy": {
+		legacy: true,
+		makeSockets: (surroundings) => new PciSockets(surroundings, true),
+	},
 	mmio: {
 		legacy: false,
 		makeSockets: (surroundings) => new MmioSockets(surroundings),

@@ -56,9 +56,6 @@ const COMMON_FEATURES = featureSet(VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX);
 /** A device, as transports see it. */
 export class VirtioDevice {
 	readonly model: DeviceModel;
-	readonly isLegacy: boolean;
-	/** What the driver may choose from. */
-	readonly offeredFeatures: bigint;
 	/** Set by the transport. */
 	onInterrupt: (cause: InterruptCause, queueIndex?: number) => void = () => {};
 	/**
@@ -71,6 +68,8 @@ export class VirtioDevice {
 	readonly #memory: GuestMemory;
 	readonly #onFailure: (reason: string) => void;
 	readonly #slots: QueueSlot[];
+	readonly #offersPacked: boolean;
+	#isLegacy: boolean;
 	#status = 0;
 	#driverFeatures = 0n;
 	#configGeneration = 0;
@@ -81,16 +80,8 @@ export class VirtioDevice {
 		options: VirtioDeviceOptions = {},
 	) {
 		this.model = model;
-		this.isLegacy = options.legacy ?? false;
-		this.offeredFeatures =
-			model.features |
-			COMMON_FEATURES |
-			(this.isLegacy
-				? featureSet(VIRTIO_F_ANY_LAYOUT)
-				: featureSet(VIRTIO_F_VERSION_1)) |
-			((options.packed ?? true) && !this.isLegacy
-				? featureSet(VIRTIO_F_RING_PACKED)
-				: 0n);
+		this.#isLegacy = options.legacy ?? false;
+		this.#offersPacked = options.packed ?? true;
 		this.#memory = memory;
 		this.#onFailure = options.onFailure ?? (() => {});
 		this.#slots = model.queueSizes.map(emptySlot);
@@ -99,6 +90,30 @@ export class VirtioDevice {
 
 	get status(): number {
 		return this.#status;
+	}
+
+	/** Whether the rules from before virtio 1.0 hold. */
+	get isLegacy(): boolean {
+		return this.#isLegacy;
+	}
+
+	/**
+	 * For transports that have registers for both ages: which ones the driver
+	 * uses. Only before it has set any status bit, for then it is decided.
+	 */
+	chooseDialect(legacy: boolean): void {
+		if (this.#status === 0) this.#isLegacy = legacy;
+	}
+
+	/** What the driver may choose from. */
+	get offeredFeatures(): bigint {
+		const own = this.model.features | COMMON_FEATURES;
+		if (this.#isLegacy) return own | featureSet(VIRTIO_F_ANY_LAYOUT);
+		return (
+			own |
+			featureSet(VIRTIO_F_VERSION_1) |
+			(this.#offersPacked ? featureSet(VIRTIO_F_RING_PACKED) : 0n)
+		);
 	}
 
 	/** Changes whenever a multi-field read of the space could be torn (§2.5.1). */
@@ -226,7 +241,7 @@ export class VirtioDevice {
 
 	#start(): void {
 		const agreed = (this.#status & VIRTIO_CONFIG_S_FEATURES_OK) !== 0;
-		if (!agreed && !this.isLegacy) {
+		if (!agreed && !this.#isLegacy) {
 			this.fail("DRIVER_OK without FEATURES_OK");
 			return;
 		}
@@ -240,7 +255,7 @@ export class VirtioDevice {
 	/** A subset of the offer, and not the dialect of another age (§2.2.2, §6.1). */
 	#featuresFit(): boolean {
 		if ((this.#driverFeatures & ~this.offeredFeatures) !== 0n) return false;
-		return this.isLegacy || this.#negotiated(VIRTIO_F_VERSION_1);
+		return this.#isLegacy || this.#negotiated(VIRTIO_F_VERSION_1);
 	}
 
 	/** Legacy drivers never say which features are final: bits not offered do not count. */
@@ -251,7 +266,7 @@ export class VirtioDevice {
 	/** Legacy drivers may use queues before DRIVER_OK (§3.1.2). */
 	#isLive(): boolean {
 		if ((this.#status & VIRTIO_CONFIG_S_NEEDS_RESET) !== 0) return false;
-		return this.isLegacy
+		return this.#isLegacy
 			? this.#status !== 0
 			: (this.#status & VIRTIO_CONFIG_S_DRIVER_OK) !== 0;
 	}

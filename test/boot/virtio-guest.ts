@@ -13,6 +13,7 @@ import {
 	Machine,
 	NetSwitch,
 	OverlayDisk,
+	type TransportName,
 } from "../../src/index.ts";
 import { FileBackend } from "../../src/node/file-backend.ts";
 import { StandardStreams } from "../../src/node/standard-streams.ts";
@@ -26,7 +27,7 @@ export interface VirtioGuestOptions {
 		readonly path: string;
 		readonly mode: "rw" | "ro" | "overlay";
 	}[];
-	readonly transport: "mmio" | "mmio-legacy";
+	readonly transport: TransportName;
 	readonly packedRings: boolean;
 	/** A second guest on the same switch, with these kernel arguments. */
 	readonly peerArguments?: readonly string[];

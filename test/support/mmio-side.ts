@@ -6,6 +6,7 @@
 import type { AccessSize, MmioBus } from "../../src/chipset/bus.ts";
 import type { QueuePlacement } from "../../src/virtio/virtqueue.ts";
 import type { DriverSide } from "./mock-driver.ts";
+import { readBytes, writeBytes } from "./register-bytes.ts";
 
 const PAGE_BYTES = 4096;
 
@@ -79,23 +80,11 @@ export class MmioSide implements DriverSide {
 	}
 
 	readConfig(offset: number, lengthBytes: number): Uint8Array {
-		const size = accessSize(offset, lengthBytes);
-		const bytes: number[] = [];
-		for (let at = 0; at < lengthBytes; at += size) {
-			const value = this.read(0x100 + offset + at, size);
-			for (let i = 0; i < size; i++) bytes.push((value >>> (8 * i)) & 0xff);
-		}
-		return Uint8Array.from(bytes);
+		return readBytes(this.#bus, this.#base + 0x100 + offset, lengthBytes);
 	}
 
 	writeConfig(offset: number, bytes: Uint8Array): void {
-		const size = accessSize(offset, bytes.length);
-		for (let at = 0; at < bytes.length; at += size) {
-			let value = 0;
-			for (let i = 0; i < size; i++)
-				value += (bytes[at + i] ?? 0) * 2 ** (8 * i);
-			this.write(0x100 + offset + at, value, size);
-		}
+		writeBytes(this.#bus, this.#base + 0x100 + offset, bytes);
 	}
 
 	takeInterrupts(): { queue: boolean; config: boolean } {
@@ -108,10 +97,4 @@ export class MmioSide implements DriverSide {
 		this.write(offset, address % 2 ** 32);
 		this.write(offset + 4, Math.floor(address / 2 ** 32));
 	}
-}
-
-/** The widest access that fits. */
-function accessSize(offset: number, lengthBytes: number): AccessSize {
-	if ((offset | lengthBytes) % 4 === 0) return 4;
-	return (offset | lengthBytes) % 2 === 0 ? 2 : 1;
 }

@@ -35,6 +35,8 @@ import {
 /** What a driver can do to a device, whatever lies between. */
 export interface DriverSide {
 	readonly isLegacy: boolean;
+	/** Queues have the device's size, as some legacy interfaces want it. */
+	readonly hasFixedQueueSizes?: boolean;
 	readFeatures(): bigint;
 	writeFeatures(features: bigint): void;
 	readStatus(): number;
@@ -214,7 +216,9 @@ export class MockDriver {
 	setUpQueues(queueSize: number): void {
 		this.queues.length = 0;
 		for (let index = 0; this.side.queueSizeMax(index) > 0; index++) {
-			const size = Math.min(queueSize, this.side.queueSizeMax(index));
+			const most = this.side.queueSizeMax(index);
+			const isFixed = this.side.hasFixedQueueSizes ?? false;
+			const size = isFixed ? most : Math.min(queueSize, most);
 			const queue = this.#makeQueue(index, size);
 			this.queues.push(queue);
 			this.side.enableQueue(index, queue.placement);

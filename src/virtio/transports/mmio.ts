@@ -38,7 +38,15 @@ import type {
 	InterruptLine,
 } from "../../chipset/bus.ts";
 import type { VirtioDevice } from "../device.ts";
-import { legacyPlacement, type QueuePlacement } from "../virtqueue.ts";
+import {
+	featureWord,
+	placeLegacyQueue,
+	placeQueueArea,
+	type QueueArea,
+	readConfigValue,
+	writeConfigValue,
+	writeDriverFeatureWord,
+} from "./registers.ts";
 
 /** How much address space one device takes. */
 export const VIRTIO_MMIO_BYTES = 0x200;
@@ -51,12 +59,6 @@ const CONFIG_OFFSET = 0x100;
 
 const INTERRUPT_USED_BUFFER = 1;
 const INTERRUPT_CONFIG_CHANGE = 2;
-
-/** Puts 32 bits into one half of a 64-bit number. */
-function withHalf(value: bigint, high: boolean, half: number): bigint {
-	const other = high ? value & 0xffff_ffffn : (value >> 32n) << 32n;
-	return other | (BigInt(half) << (high ? 32n : 0n));
-}
 
 /** One device's registers. */
 export class VirtioMmio implements BusDevice {
@@ -83,7 +85,7 @@ export class VirtioMmio implements BusDevice {
 
 	read(offset: number, size: AccessSize): number {
 		if (offset >= CONFIG_OFFSET) {
-			return this.#readConfig(offset - CONFIG_OFFSET, size);
+			return readConfigValue(this.device, offset - CONFIG_OFFSET, size);
 		}
 		// Registers are 32 bits wide (§4.2.2.2); anything else reads as nothing.
 		if (size !== 4 || offset % 4 !== 0) return 0;
@@ -92,21 +94,13 @@ export class VirtioMmio implements BusDevice {
 
 	write(offset: number, size: AccessSize, value: number): void {
 		if (offset >= CONFIG_OFFSET) {
-			const bytes = new Uint8Array(4);
-			new DataView(bytes.buffer).setUint32(0, value, true);
-			const at = offset - CONFIG_OFFSET;
-			this.device.writeConfig(at, bytes.subarray(0, size));
+			writeConfigValue(this.device, offset - CONFIG_OFFSET, size, value);
 			return;
 		}
 		if (size !== 4 || offset % 4 !== 0) return;
 		if (this.#writeCommon(offset, value)) return;
 		if (this.device.isLegacy) this.#writeLegacy(offset, value);
 		else this.#writeModern(offset, value);
-	}
-
-	#readConfig(offset: number, size: AccessSize): number {
-		const bytes = this.device.readConfig(offset, size);
-		return bytes.reduceRight((value, byte) => value * 0x100 + byte, 0);
 	}
 
 	#readCommon(offset: number): number | undefined {
@@ -121,7 +115,7 @@ export class VirtioMmio implements BusDevice {
 			case 0x00c:
 				return VENDOR;
 			case 0x010:
-				return this.#deviceFeatures();
+				return featureWord(device.offeredFeatures, this.#deviceFeaturesSel);
 			case 0x034:
 				return device.queueSizeMax(this.#queueSel);
 			case 0x040:
@@ -133,13 +127,6 @@ export class VirtioMmio implements BusDevice {
 			default:
 				return undefined;
 		}
-	}
-
-	#deviceFeatures(): number {
-		const select = this.#deviceFeaturesSel;
-		if (select > 1) return 0;
-		const half = this.device.offeredFeatures >> BigInt(32 * select);
-		return Number(half & 0xffff_ffffn);
 	}
 
 	#readQueuePfn(): number {
@@ -174,7 +161,7 @@ export class VirtioMmio implements BusDevice {
 				this.#deviceFeaturesSel = value;
 				return true;
 			case 0x020:
-				this.#writeDriverFeatures(value);
+				writeDriverFeatureWord(this.device, this.#driverFeaturesSel, value);
 				return true;
 			case 0x024:
 				this.#driverFeaturesSel = value;
@@ -197,16 +184,6 @@ export class VirtioMmio implements BusDevice {
 			default:
 				return false;
 		}
-	}
-
-	/** Bits nobody could have offered must be refused later, so they are kept. */
-	#writeDriverFeatures(value: number): void {
-		const select = this.#driverFeaturesSel;
-		if (select > 1) return;
-		const { driverFeatures } = this.device;
-		this.device.writeDriverFeatures(
-			withHalf(driverFeatures, select === 1, value),
-		);
 	}
 
 	#acknowledge(causes: number): void {
@@ -243,16 +220,8 @@ export class VirtioMmio implements BusDevice {
 		}
 	}
 
-	/** One half of an address; what cannot be exact lies outside memory anyway. */
-	#place(
-		area: Exclude<keyof QueuePlacement, "size">,
-		isHigh: boolean,
-		value: number,
-	): void {
-		const old = this.device.queuePlacement(this.#queueSel)?.[area] ?? 0;
-		const low = isHigh ? old % 2 ** 32 : value;
-		const high = isHigh ? value : Math.floor(old / 2 ** 32);
-		this.device.placeQueue(this.#queueSel, { [area]: high * 2 ** 32 + low });
+	#place(area: QueueArea, isHigh: boolean, value: number): void {
+		placeQueueArea(this.device, this.#queueSel, area, isHigh, value);
 	}
 
 	#writeLegacy(offset: number, value: number): void {
@@ -268,19 +237,9 @@ export class VirtioMmio implements BusDevice {
 		}
 	}
 
-	/** Zero takes the queue away; its size must have been written before. */
 	#writeQueuePfn(page: number): void {
-		const index = this.#queueSel;
-		this.device.disableQueue(index);
-		const size = this.device.queuePlacement(index)?.size;
-		if (page === 0 || size === undefined) return;
-		const align = this.#queueAlign || this.#pageBytes;
-		if (align === 0 || (align & (align - 1)) !== 0) {
-			this.device.fail(`a queue aligned to ${align} bytes`);
-			return;
-		}
-		const base = page * this.#pageBytes;
-		this.device.placeQueue(index, legacyPlacement(base, size, align));
-		this.device.enableQueue(index);
+		const pageBytes = this.#pageBytes;
+		const align = this.#queueAlign || pageBytes;
+		placeLegacyQueue(this.device, this.#queueSel, page, pageBytes, align);
 	}
 }
