@@ -22,7 +22,7 @@
  *
  * Relies on the device's shared half and the vectors of its function.
  *
- * @journey D:172 Today's registers
+ * @journey D:176 Today's registers
  */
 
 import type { AccessSize, BusDevice } from "../../chipset/bus.ts";

@@ -13,7 +13,7 @@
  * Relies on the two kinds of registers and on the PCI function; the machine
  * plugs `card` into its root.
  *
- * @journey D:174 A device on PCI
+ * @journey D:177 A device on PCI
  */
 
 import type { AccessSize, BusDevice } from "../../chipset/bus.ts";
