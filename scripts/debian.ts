@@ -118,6 +118,7 @@ const TEST_TOOLS: Readonly<Record<string, string>> = {
 	binutils: "/usr/bin/objdump",
 	"acpica-tools": "/usr/bin/iasl",
 	e2fsprogs: "/sbin/mke2fs",
+	"qemu-utils": "/usr/bin/qemu-img",
 	bsdutils: "/usr/bin/script",
 	cpio: "/usr/bin/cpio",
 };

@@ -114,6 +114,8 @@ export const layers: readonly Layer[] = [
 		],
 	},
 	{ of: "virtio/*", mayImport: ["memory/"] },
+	// Disk images: block backends, so far from devices and guests.
+	{ of: "storage/", mayImport: ["virtio/backends.ts"] },
 	{ of: "chipset/", mayImport: ["memory/"] },
 	{ of: "boot/", mayImport: ["memory/", "chipset/bus.ts"] },
 	{ of: "lguest/abi.ts", mayImport: [] },
@@ -142,6 +144,7 @@ export const layers: readonly Layer[] = [
 			"memory/",
 			"cpu/index.ts",
 			"virtio/",
+			"storage/",
 			"chipset/",
 			"boot/",
 			"machine/",

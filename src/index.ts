@@ -36,6 +36,19 @@ export type {
 	VirtioOptions,
 	VsockOptions,
 } from "./machine/virtio-slots.ts";
+export { type ByteStore, MemoryStore } from "./storage/byte-store.ts";
+export type {
+	ClusterUnpacker,
+	ClusterUnpackers,
+} from "./storage/qcow2/compressed-clusters.ts";
+export { createQcow2, type Qcow2Creation } from "./storage/qcow2/create.ts";
+export {
+	Qcow2Disk,
+	type Qcow2Options,
+	readQcow2Header,
+} from "./storage/qcow2/disk.ts";
+export { isQcow2, type Qcow2Header } from "./storage/qcow2/header.ts";
+export { RawDisk } from "./storage/raw-disk.ts";
 export type {
 	BlockBackend,
 	Completion,

@@ -20,19 +20,11 @@ import {
 } from "../src/virtio/transports/mmio.ts";
 import { MmioSide } from "./support/mmio-side.ts";
 import { MockDriver, TestMemory } from "./support/mock-driver.ts";
+import { randomFrom } from "./support/random.ts";
 
 const ROUNDS = process.env.LGUEST_LONG === "1" ? 20_000 : 200;
 const STEPS = 60;
 const BASE = 0xfeb00000;
-
-/** A small generator (a linear congruence, its high bits): runs must repeat. */
-function randomFrom(seed: number): (below: number) => number {
-	let state = seed >>> 0;
-	return (below) => {
-		state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-		return Math.floor((state / 2 ** 32) * below);
-	};
-}
 
 const port = () => ({
 	write: () => undefined,

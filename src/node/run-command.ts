@@ -17,13 +17,12 @@ import {
 	identify,
 	inspect,
 	Machine,
-	OverlayDisk,
 	UsageError,
 } from "../index.ts";
 import type { BlockBackend } from "../virtio/backends.ts";
 import type { RunOptions } from "./arguments.ts";
 import { nodeDecompressors } from "./decompress.ts";
-import { FileBackend } from "./file-backend.ts";
+import { openDisk } from "./disk-files.ts";
 import { readInputFile } from "./input-file.ts";
 import type { DiskArgument } from "./options/disk.ts";
 import { Progress } from "./progress.ts";
@@ -142,8 +141,7 @@ async function openDisks(
 ): Promise<BlockBackend[]> {
 	const opened: BlockBackend[] = [];
 	for (const { path, readOnly, overlay } of disks) {
-		const file = await FileBackend.open(path, readOnly || overlay);
-		opened.push(overlay ? new OverlayDisk(file) : file);
+		opened.push(await openDisk({ path, readOnly, overlay }));
 	}
 	return opened;
 }

@@ -12,10 +12,9 @@ import {
 	type ConsolePortBackend,
 	Machine,
 	NetSwitch,
-	OverlayDisk,
 	type TransportName,
 } from "../../src/index.ts";
-import { FileBackend } from "../../src/node/file-backend.ts";
+import { openDisk } from "../../src/node/disk-files.ts";
 import { StandardStreams } from "../../src/node/standard-streams.ts";
 
 /** The program's one argument. */
@@ -63,9 +62,9 @@ class ShoutingPort implements ConsolePortBackend {
 	}
 }
 
-async function openDisk(disk: VirtioGuestOptions["disks"][number]) {
-	const file = await FileBackend.open(disk.path, disk.mode !== "rw");
-	return { backend: disk.mode === "overlay" ? new OverlayDisk(file) : file };
+async function diskOf({ path, mode }: VirtioGuestOptions["disks"][number]) {
+	const how = { readOnly: mode === "ro", overlay: mode === "overlay" };
+	return { backend: await openDisk({ path, ...how }) };
 }
 
 const breathe = (): Promise<void> =>
@@ -101,7 +100,7 @@ async function main(options: VirtioGuestOptions): Promise<void> {
 		commandLine: ["console=ttyS0", ...options.arguments].join(" "),
 		console: streams,
 		breathe,
-		disks: await Promise.all(options.disks.map(openDisk)),
+		disks: await Promise.all(options.disks.map(diskOf)),
 		entropy: true,
 		consolePorts: [
 			{ backend: new ErrorPort() },

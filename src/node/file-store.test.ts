@@ -2,7 +2,8 @@ import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type DiskFile, FileBackend } from "./file-backend.ts";
+import { RawDisk } from "../index.ts";
+import { FileStore, openFileStore, type StoreFile } from "./file-store.ts";
 
 let scratch: string;
 let path: string;
@@ -20,7 +21,7 @@ const filled = (length: number, value: number) =>
 	new Uint8Array(length).fill(value);
 
 /** A file that moves at most `most` bytes at a time. */
-function reluctant(file: DiskFile, most: number): DiskFile {
+function reluctant(file: StoreFile, most: number): StoreFile {
 	return {
 		read: ((buffer: Uint8Array, at: number, length: number, offset: number) =>
 			file.read(buffer, at, Math.min(length, most), offset)) as never,
@@ -31,10 +32,14 @@ function reluctant(file: DiskFile, most: number): DiskFile {
 	};
 }
 
+async function openRaw(file: string, readOnly: boolean): Promise<RawDisk> {
+	return new RawDisk((await openFileStore(file, readOnly)).store);
+}
+
 describe("a disk in a file", () => {
 	it("reads and writes where it is told", async () => {
 		await writeFile(path, filled(4096, 1));
-		const disk = await FileBackend.open(path, false);
+		const disk = await openRaw(path, false);
 		expect(disk.sizeBytes).toBe(4096);
 		await disk.write(512, filled(512, 2));
 		await disk.writeZeroes(2048, 1024);
@@ -51,7 +56,7 @@ describe("a disk in a file", () => {
 	it("goes on after short reads and short writes", async () => {
 		await writeFile(path, filled(4096, 0));
 		const file = await open(path, "r+");
-		const disk = new FileBackend(reluctant(file, 100), 4096, false);
+		const disk = new RawDisk(new FileStore(reluctant(file, 100), 4096, false));
 		const data = Uint8Array.from({ length: 2048 }, (_, i) => i % 251);
 		await disk.write(1024, data);
 		const bytes = new Uint8Array(2048);
@@ -62,7 +67,7 @@ describe("a disk in a file", () => {
 
 	it("pads a file that ends within a sector", async () => {
 		await writeFile(path, filled(700, 3));
-		const disk = await FileBackend.open(path, true);
+		const disk = await openRaw(path, true);
 		expect(disk.sizeBytes).toBe(1024);
 		const bytes = filled(512, 9);
 		await disk.read(512, bytes);
@@ -75,20 +80,20 @@ describe("a disk in a file", () => {
 	it("fails a write that a full file system refuses, and lives", async () => {
 		// Linux has a file that is always full.
 		const full = await open("/dev/full", "r+");
-		const disk = new FileBackend(full, 4096, false);
+		const disk = new RawDisk(new FileStore(full, 4096, false));
 		await expect(disk.write(0, filled(512, 1))).rejects.toThrow("ENOSPC");
 		await disk.close();
 	});
 
 	it("says what is wrong with a path, and what to do", async () => {
-		await expect(FileBackend.open(path, false)).rejects.toThrow(
+		await expect(openFileStore(path, false)).rejects.toThrow(
 			`The disk ${path} does not exist.`,
 		);
-		await expect(FileBackend.open(scratch, false)).rejects.toThrow(
+		await expect(openFileStore(scratch, false)).rejects.toThrow(
 			`The disk ${scratch} is a directory.`,
 		);
-		await expect(FileBackend.open("/dev/null", false)).rejects.toThrow(
-			"The disk /dev/null is no regular file.",
+		await expect(openFileStore("/dev/null", false)).rejects.toThrow(
+			"The disk /dev/null is no regular file and no block device.",
 		);
 	});
 });
