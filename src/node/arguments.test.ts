@@ -39,23 +39,32 @@ describe("The command line", () => {
 		});
 	});
 
-	it("takes disks, each with at most one word behind its path", () => {
-		const plain = { readOnly: false, overlay: false };
+	it("takes disks, each with known words behind its path", () => {
 		expect(
 			run(
 				...["--disk", "a.img", "--disk=b,c.img,ro"],
-				...["--disk", "ro,overlay", "--rng", "k"],
+				...["--disk", "ro,overlay", "--rng"],
+				...["--disk", "d,serial=7,overlay=e=f,format=qcow2", "k"],
 			),
 		).toMatchObject({
 			disks: [
-				{ path: "a.img", ...plain },
-				{ path: "b,c.img", ...plain, readOnly: true },
-				{ path: "ro", ...plain, overlay: true },
+				{ path: "a.img" },
+				{ path: "b,c.img", readOnly: true },
+				{ path: "ro", overlay: true },
+				{ path: "d", serial: "7", overlay: "e=f", format: "qcow2" },
 			],
 			rng: true,
 		});
-		expect(refusal("run", "k", "--disk", "")).toContain("names no file");
-		expect(refusal("run", "k", "--disk", "a,ro,overlay")).toContain("either");
+		for (const [text, complaint] of [
+			["", "names no file"],
+			["a,ro,overlay", "either"],
+			["a,overlay,overlay=b", "twice"],
+			["a,overlay=", "of what"],
+			["a,format=vmdk", "is no format"],
+			["a,serial=far-too-long-for-a-disk", "is no serial number"],
+		] as const) {
+			expect(refusal("run", "k", "--disk", text)).toContain(complaint);
+		}
 	});
 
 	it("takes a transport by its name", () => {

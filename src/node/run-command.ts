@@ -11,6 +11,7 @@
 import { writeFileSync } from "node:fs";
 import {
 	type Decompressors,
+	type DiskOptions,
 	type EndReason,
 	formatCode,
 	GuestFailure,
@@ -19,7 +20,6 @@ import {
 	Machine,
 	UsageError,
 } from "../index.ts";
-import type { BlockBackend } from "../virtio/backends.ts";
 import type { RunOptions } from "./arguments.ts";
 import { nodeDecompressors } from "./decompress.ts";
 import { openDisk } from "./disk-files.ts";
@@ -49,7 +49,7 @@ class Session {
 	readonly #progress = new Progress(process.stderr);
 	readonly #streams = new StandardStreams();
 	#machine: Machine | undefined;
-	#disks: readonly BlockBackend[] = [];
+	#disks: readonly DiskOptions[] = [];
 	/** Set by whoever stops the guest from outside. */
 	#stopStatus: number | undefined;
 
@@ -83,7 +83,7 @@ class Session {
 			return this.#stopStatus ?? statusOf(reason);
 		} finally {
 			this.#streams.stop();
-			for (const disk of this.#disks) await disk.close?.();
+			for (const { backend } of this.#disks) await backend.close?.();
 		}
 	}
 
@@ -138,10 +138,12 @@ function writeCounters(path: string, machine: Machine): void {
 /** Throws `UsageError` for the first that cannot be opened. */
 async function openDisks(
 	disks: readonly DiskArgument[],
-): Promise<BlockBackend[]> {
-	const opened: BlockBackend[] = [];
-	for (const { path, readOnly, overlay } of disks) {
-		opened.push(await openDisk({ path, readOnly, overlay }));
+): Promise<DiskOptions[]> {
+	const opened: DiskOptions[] = [];
+	for (const disk of disks) {
+		const backend = await openDisk(disk);
+		const { serial } = disk;
+		opened.push({ backend, ...(serial !== undefined && { serial }) });
 	}
 	return opened;
 }
@@ -152,7 +154,7 @@ async function makeMachine(
 	kernel: Uint8Array,
 	initrd: Uint8Array | undefined,
 	console: StandardStreams,
-	disks: readonly BlockBackend[],
+	disks: readonly DiskOptions[],
 	progress: Progress,
 ): Promise<Machine> {
 	const { memoryBytes, clock, engine } = options;
@@ -168,7 +170,7 @@ async function makeMachine(
 			engine,
 			console,
 			breathe,
-			disks: disks.map((backend) => ({ backend })),
+			disks,
 			entropy: options.rng,
 			...(initrd !== undefined && { initrd }),
 			...(debugExitPort !== undefined && { debugExitPort }),
