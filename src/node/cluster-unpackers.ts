@@ -5,7 +5,7 @@
  *
  * Relies on Node and fzstd; `disk-files.ts` relies on it.
  *
- * @journey L:147 Unpacking clusters
+ * @journey L:148 Unpacking clusters
  */
 
 import * as zlib from "node:zlib";

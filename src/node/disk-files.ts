@@ -12,7 +12,7 @@
  *
  * Relies on the images of the core; the run command relies on it.
  *
- * @journey L:148 Which disk is that?
+ * @journey L:149 Which disk is that?
  */
 
 import { open as openFile, rm } from "node:fs/promises";

@@ -6,7 +6,7 @@
  *
  * Relies on nothing; images rely on it, embedders implement it.
  *
- * @journey D:146 Bytes that last
+ * @journey D:300 Bytes that last
  */
 
 /** Several calls may be under way at a time, as with `BlockBackend`. */

@@ -7,7 +7,7 @@
  *
  * Relies on a `ByteStore`; embedders make them.
  *
- * @journey D:147 The plainest image
+ * @journey D:305 The plainest image
  */
 
 import type { BlockBackend } from "../virtio/backends.ts";

@@ -5,7 +5,7 @@
  *
  * Relies on nothing; images rely on it.
  *
- * @journey D:1494 One after the other
+ * @journey D:335 One after the other
  */
 
 /** A queue of one. */

@@ -6,7 +6,7 @@
  * Relies on a `ByteStore` and on what the embedder can unpack; `disk.ts` relies
  * on it.
  *
- * @journey D:1496 Clusters in a smaller suit
+ * @journey D:340 Clusters in a smaller suit
  */
 
 import type { ByteStore } from "../byte-store.ts";

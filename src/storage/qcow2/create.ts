@@ -4,7 +4,7 @@
  *
  * Relies on the header's layout; embedders call it.
  *
- * @journey D:1498 A new image
+ * @journey D:350 A new image
  */
 
 import type { ByteStore } from "../byte-store.ts";

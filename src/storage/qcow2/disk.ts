@@ -8,10 +8,10 @@
  * be under way. Whoever needs a new place reserves the clusters of the disk
  * first, so that two writes to one cluster do not both find it a home.
  *
- * Relies on the image's tables; embedders make it (see D:149 and the files
- * around it).
+ * Relies on the image's tables; embedders make it (see D:310 and what
+ * follows).
  *
- * @journey D:1497 A disk that grows
+ * @journey D:345 A disk that grows
  */
 
 import { UsageError } from "../../errors.ts";

@@ -7,7 +7,7 @@
  * Relies on nothing; the files beside it rely on it. Source: QEMU,
  * docs/interop/qcow2.txt, "Cluster mapping".
  *
- * @journey D:1491 Words in a table
+ * @journey D:315 Words in a table
  */
 
 /** The high half of a word: reference count exactly 1, so it may be written in place. */

@@ -7,7 +7,7 @@
  * Relies on nothing; the files beside it rely on it. Source: QEMU,
  * docs/interop/qcow2.txt.
  *
- * @journey D:149 An image that knows itself
+ * @journey D:310 An image that knows itself
  */
 
 import { UsageError } from "../../errors.ts";

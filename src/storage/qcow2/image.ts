@@ -11,7 +11,7 @@
  *
  * Relies on the tables and counts beside it; `disk.ts` relies on it.
  *
- * @journey D:1495 In which order things become true
+ * @journey D:330 In which order things become true
  */
 
 import type { ByteStore } from "../byte-store.ts";

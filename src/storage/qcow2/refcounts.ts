@@ -10,7 +10,7 @@
  * Relies on the table cache; `image.ts` relies on it. Callers take turns.
  * Source: QEMU, docs/interop/qcow2.txt, "Host cluster management".
  *
- * @journey D:1493 Which clusters are free
+ * @journey D:325 Which clusters are free
  */
 
 import type { ByteStore } from "../byte-store.ts";

@@ -6,7 +6,7 @@
  *
  * Relies on a `ByteStore`; `image.ts` and `refcounts.ts` rely on it.
  *
- * @journey D:1492 Tables at hand
+ * @journey D:320 Tables at hand
  */
 
 import type { ByteStore } from "../byte-store.ts";
