@@ -14,6 +14,10 @@
  * Instructions that would be system calls are stopped by syscall user
  * dispatch: only the runner's own text may call the kernel.
  *
+ * Not every kernel lets user mode do all of this. Called with the argument
+ * "abilities", the runner prints on one line what this one allows; cases that
+ * need more must not be sent.
+ *
  * Input and output are described by struct case_header and struct result;
  * test/silicon/protocol.ts is the other side and must agree with them.
  *
@@ -42,6 +46,8 @@
 #define LOW_LIMIT 0x100000000UL
 
 #define INT3 0xcc
+#define USER32_CS 0x23
+#define LDT_ENTRY_0 7 /* its selector at privilege level 3 */
 #define TICK_MICROSECONDS 10000
 #define TRAP_PAGE_FAULT 14
 
@@ -87,7 +93,6 @@ struct result {
 	uint64_t rip, flags;
 	uint64_t gpr[16];
 	uint16_t segments[8];
-	uint64_t fs_base, gs_base;
 	uint8_t fx[512];
 };
 
@@ -102,13 +107,14 @@ struct entry {
 	uint64_t gpr[15]; /* R15..R8, DI SI BP BX DX CX AX */
 	uint64_t rip, cs, flags, rsp, ss;
 	uint16_t es, ds, fs, gs;
-	uint64_t fs_base, gs_base, set_bases;
+	uint64_t fs_base, gs_base, set_bases; /* how: enum set_bases */
 } __attribute__((aligned(64)));
 
-/* Segment state at the moment the handler started, stored by its stub. */
+enum set_bases { BASES_OF_SELECTORS, BASES_BY_WRITE, BASES_BY_KERNEL };
+
+/* Segment registers at the moment the handler started, stored by its stub. */
 struct captured {
 	uint16_t es, ds, fs, gs;
-	uint64_t fs_base, gs_base;
 };
 
 struct entry entry_state;
@@ -141,10 +147,6 @@ __asm__(
     "	mov %ds, captured_state+2(%rip)\n"
     "	mov %fs, captured_state+4(%rip)\n"
     "	mov %gs, captured_state+6(%rip)\n"
-    "	rdfsbase %rax\n"
-    "	mov %rax, captured_state+8(%rip)\n"
-    "	rdgsbase %rax\n"
-    "	mov %rax, captured_state+16(%rip)\n"
     "	jmp handle_signal\n"
     ".globl restorer_stub\n"
     "restorer_stub:\n"
@@ -157,12 +159,23 @@ __asm__(
     "	mov 674(%rsp), %ds\n"
     "	mov 676(%rsp), %fs\n"
     "	mov 678(%rsp), %gs\n"
-    "	cmpq $0, 696(%rsp)\n"
-    "	je 1f\n"
+    "	cmpq $1, 696(%rsp)\n"
+    "	jb 1f\n"
+    "	ja 2f\n"
     "	mov 680(%rsp), %rax\n"
     "	wrfsbase %rax\n"
     "	mov 688(%rsp), %rax\n"
     "	wrgsbase %rax\n"
+    "	jmp 1f\n"
+    /* arch_prctl makes the selectors null, as those of 64-bit cases are. */
+    "2:	mov $158, %eax\n"
+    "	mov $0x1002, %edi\n" /* ARCH_SET_FS */
+    "	mov 680(%rsp), %rsi\n"
+    "	syscall\n"
+    "	mov $158, %eax\n"
+    "	mov $0x1001, %edi\n" /* ARCH_SET_GS */
+    "	mov 688(%rsp), %rsi\n"
+    "	syscall\n"
     /* FXRSTOR may leave the x87 pointers of the last case; FNINIT clears. */
     "1:	fninit\n"
     "	fxrstor64 (%rsp)\n"
@@ -187,7 +200,7 @@ __asm__(
 _Static_assert(offsetof(struct entry, rip) == 632, "enter_case: frame");
 _Static_assert(offsetof(struct entry, es) == 672, "enter_case: segments");
 _Static_assert(offsetof(struct entry, fs_base) == 680, "enter_case: bases");
-_Static_assert(offsetof(struct captured, fs_base) == 8, "handler_stub");
+_Static_assert(BASES_BY_WRITE == 1, "enter_case: set_bases");
 
 static long syscall6(long number, long a, long b, long c, long d, long e,
                      long f)
@@ -378,6 +391,8 @@ static void place_code(struct case_header *header, uint8_t *code)
 	    header->writable_code ? CODE_BYTES : header->code_length;
 }
 
+static int has_fsgsbase;
+
 static void fill_entry(struct case_header *header)
 {
 	static const uint8_t order[15] = { 15, 14, 13, 12, 11, 10, 9, 8,
@@ -396,7 +411,12 @@ static void fill_entry(struct case_header *header)
 	entry_state.gs = header->segments[5];
 	entry_state.fs_base = header->fs_base;
 	entry_state.gs_base = header->gs_base;
-	entry_state.set_bases = header->set_bases;
+	entry_state.set_bases = !header->set_bases ? BASES_OF_SELECTORS
+	    : has_fsgsbase                         ? BASES_BY_WRITE
+	                                           : BASES_BY_KERNEL;
+	if (entry_state.set_bases == BASES_BY_KERNEL &&
+	    (header->segments[4] || header->segments[5]))
+		die("silicon runner: bases beside selectors need FSGSBASE");
 	memcpy(entry_state.fx, header->fx, sizeof entry_state.fx);
 }
 
@@ -503,8 +523,6 @@ static void store_registers(struct result *result, struct sigcontext *at)
 	result->segments[4] = captured_state.fs;
 	result->segments[5] = captured_state.gs;
 	result->segments[6] = result->segments[7] = 0;
-	result->fs_base = captured_state.fs_base;
-	result->gs_base = captured_state.gs_base;
 	memcpy(result->fx, (void *)at->fpstate, sizeof result->fx);
 }
 
@@ -584,10 +602,52 @@ static unsigned long auxiliary(long *stack, unsigned long wanted)
 	return 0;
 }
 
+/* --- what the kernel allows ---------------------------------------------- */
+
+static int can_load(uint32_t selector)
+{
+	uint32_t rights;
+	uint8_t visible;
+	__asm__ volatile("lar %2, %0\n\tsetz %1"
+	                 : "=r"(rights), "=q"(visible)
+	                 : "r"(selector)
+	                 : "cc");
+	return visible;
+}
+
+static int has_ldt(void)
+{
+	struct user_desc flat = { .entry_number = 0, .limit = 0xfffff,
+		                      .seg_32bit = 1, .limit_in_pages = 1 };
+	long status = syscall6(__NR_modify_ldt, 0x11, (long)&flat, sizeof flat,
+	                       0, 0, 0);
+	return (int)status == 0 && can_load(LDT_ENTRY_0);
+}
+
+static void print(const char *text)
+{
+	while (*text)
+		output[output_end++] = *text++;
+}
+
+__attribute__((noreturn)) static void print_abilities(void)
+{
+	if (has_fsgsbase)
+		print("fsgsbase ");
+	if (can_load(USER32_CS))
+		print("compatibility ");
+	if (has_ldt())
+		print("ldt ");
+	print("\n");
+	flush();
+	leave(0);
+}
+
 void start(long *stack)
 {
-	if (!(auxiliary(stack, AT_HWCAP2) & HWCAP2_FSGSBASE))
-		die("silicon runner: needs a CPU and kernel with FSGSBASE");
+	has_fsgsbase = !!(auxiliary(stack, AT_HWCAP2) & HWCAP2_FSGSBASE);
+	if (*stack > 1) /* argc: "abilities" is the only argument there is */
+		print_abilities();
 	if (syscall6(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH,
 	             PR_SYS_DISPATCH_ON, (long)__executable_start,
 	             etext - __executable_start, 0, 0))

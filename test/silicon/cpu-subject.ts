@@ -75,11 +75,10 @@ import {
 	DATA_WRITABLE_BYTES,
 	descriptorBits,
 	FS_BASE_64,
-	GDT,
 	GS_BASE_64,
-	LDT,
 	SubjectControl,
 } from "./environment.ts";
+import { descriptorsHere } from "./oracle.ts";
 import type { Subject } from "./subject.ts";
 
 const PAGE = 0x1000;
@@ -214,9 +213,10 @@ class Bench {
 			map(DATA_TABLE, DATA_BASE + at, DATA + at, bits | NO_EXECUTE);
 		}
 		map(SYSTEM_TABLE, SYSTEM_LINEAR, DESCRIPTORS, ENTRY_SYSTEM | NO_EXECUTE);
-		for (const [selector, bits] of GDT)
+		const { gdt, ldt } = descriptorsHere();
+		for (const [selector, bits] of gdt)
 			memory.writeU64(DESCRIPTORS + selector, bits);
-		for (const d of LDT)
+		for (const d of ldt)
 			memory.writeU64(
 				DESCRIPTORS + LDT_OFFSET + 8 * d.entry,
 				descriptorBits(d),
@@ -233,8 +233,12 @@ class Bench {
 		state.setWide(GDTR_BASE, SYSTEM_LINEAR);
 		state.set32(GDTR_LIMIT, GDT_LIMIT);
 		const system = 0x82;
-		const limit = 8 * LDT.length - 1;
-		setSegment(state, LDTR, 0x50, SYSTEM_LINEAR + LDT_OFFSET, limit, system);
+		const entries = descriptorsHere().ldt.length;
+		if (entries === 0) setNullSegment(state, LDTR, 0);
+		else {
+			const at = SYSTEM_LINEAR + LDT_OFFSET;
+			setSegment(state, LDTR, 0x50, at, 8 * entries - 1, system);
+		}
 		// No I/O permission map: ports are out of reach.
 		setNullSegment(state, TR, 0);
 		if (!long) mmu.loadPdptes(PDPT);

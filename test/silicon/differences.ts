@@ -25,7 +25,7 @@ export const DIFFERENCE_REASONS = {
 	nullSelector:
 		"the IRET by which the kernel returns to user mode clears the privilege level of null selectors",
 	partsOrder:
-		"which part of a long operand is touched first, and so CR2, is up to the processor",
+		"which part of a long operand, or which of two operands, is touched first, and so CR2 and perhaps the exception, is up to the processor: CMPS begins with its destination on Zen 4, with its source on Zen 5",
 	faultOrder:
 		"of the several faults a far return may raise, AMD reports others first: it reads CS before EIP, and the outer stack's pointer before it checks CS",
 	partialStore:
@@ -45,7 +45,7 @@ const USER_LIMIT = 0x7ffffffff000n;
 
 /** Operands of more than 16 bytes, or of two separate parts. */
 const MULTI_PART =
-	/^(FXSAVE|FXRSTOR|FNSAVE|FRSTOR|FNSTENV|FLDENV|PUSHA|POPA|ENTER|LEAVE|BOUND|CALLF|JMPF|RETF|IRET|L[DESFG]S|CMPXCHG16B|FSTP|FLD|FBLD|FBSTP)$/;
+	/^(FXSAVE|FXRSTOR|FNSAVE|FRSTOR|FNSTENV|FLDENV|PUSHA|POPA|ENTER|LEAVE|BOUND|CMPS|CALLF|JMPF|RETF|IRET|L[DESFG]S|CMPXCHG16B|FSTP|FLD|FBLD|FBSTP)$/;
 
 /** Of those, the ones that store. */
 const PARTIAL_STORE =
@@ -131,11 +131,14 @@ export function mayFaultAnywhere(
 }
 
 const FAR_RETURN = /^(RETF|IRET)$/;
-/** #SS, #GP, #PF and #AC: what reading and checking a return frame may raise. */
+/** #SS, #GP, #PF and #AC: what reading and checking a return frame, or any operand, may raise. */
 const FRAME_FAULTS: readonly number[] = [12, 13, 14, 17];
 
 /** #PF and #AC: whichever part of an operand is touched first decides. */
 const PART_FAULTS: readonly number[] = [PAGE_FAULT, 17];
+
+/** Reads two operands, each with its own segment and address. */
+const TWO_OPERANDS = /^CMPS$/;
 
 /** True if both results fault in the same instruction, but perhaps with another exception. */
 export function mayFaultOtherwise(
@@ -148,7 +151,8 @@ export function mayFaultOtherwise(
 		faults.includes(result.vector) && faults.includes(other.vector);
 	const mnemonic = mnemonicAt(test, endingIndex(test, result));
 	return (
-		(both(FRAME_FAULTS) && FAR_RETURN.test(mnemonic)) ||
+		(both(FRAME_FAULTS) &&
+			(FAR_RETURN.test(mnemonic) || TWO_OPERANDS.test(mnemonic))) ||
 		(both(PART_FAULTS) && MULTI_PART.test(mnemonic))
 	);
 }

@@ -15,18 +15,13 @@ import {
 	type SiliconResult,
 } from "./case.ts";
 import { dataPattern } from "./data-pattern.ts";
-import {
-	FS_BASE_64,
-	GS_BASE_64,
-	LDT,
-	type LdtDescriptor,
-} from "./environment.ts";
+import { FS_BASE_64, GS_BASE_64, type LdtDescriptor } from "./environment.ts";
 
 const RECORD_DESCRIPTOR = 1;
 const RECORD_PATTERN = 2;
 const RECORD_CASE = 3;
 const CASE_HEADER_BYTES = 704;
-const RESULT_BYTES = 712;
+const RESULT_BYTES = 696;
 const PAGE_FAULT = 14;
 const SIGSYS = 31;
 
@@ -129,10 +124,13 @@ function writeCase(out: Writer, test: SiliconCase): void {
 	}
 }
 
-/** The input stream that makes a fresh runner execute these cases in order. */
-export function encodeCases(cases: readonly SiliconCase[]): Uint8Array {
+/** The input stream that makes a fresh runner execute these cases in order, with these entries in the LDT. */
+export function encodeCases(
+	cases: readonly SiliconCase[],
+	ldt: readonly LdtDescriptor[],
+): Uint8Array {
 	const out = new Writer();
-	for (const descriptor of LDT) writeDescriptor(out, descriptor);
+	for (const descriptor of ldt) writeDescriptor(out, descriptor);
 	let pattern = -1;
 	for (const test of cases) {
 		if (test.pattern !== pattern) {
@@ -153,7 +151,7 @@ function decodeResult(view: DataView, at: number, changes: Change[]) {
 	const segments = new Uint16Array(6);
 	for (let i = 0; i < 6; i++)
 		segments[i] = view.getUint16(at + 168 + 2 * i, true);
-	const from = view.byteOffset + at + 200;
+	const from = view.byteOffset + at + 184;
 	const result: SiliconResult = {
 		ended: signal !== 0,
 		vector: signal === SIGSYS ? -1 : trap,
