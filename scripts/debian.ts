@@ -114,6 +114,7 @@ export const DEBIAN_ASSETS = Object.keys(SOURCES) as DebianAsset[];
 /** What tests call: the package and a file that proves it installed. */
 const TEST_TOOLS: Readonly<Record<string, string>> = {
 	gcc: "/usr/bin/gcc",
+	"gcc-multilib": "/usr/lib/gcc/x86_64-linux-gnu/*/32/libgcc.a",
 	"libc6-dev": "/usr/include/stdio.h",
 	binutils: "/usr/bin/objdump",
 	"acpica-tools": "/usr/bin/iasl",
@@ -125,7 +126,6 @@ const TEST_TOOLS: Readonly<Record<string, string>> = {
 
 /** What benchmarks call besides. */
 const BENCH_TOOLS: Readonly<Record<string, string>> = {
-	"gcc-multilib": "/usr/lib/gcc/x86_64-linux-gnu/*/32/libgcc.a",
 	"qemu-system-x86": "/usr/bin/qemu-system-i386",
 	"xz-utils": "/usr/bin/xz",
 	bzip2: "/usr/bin/bzip2",

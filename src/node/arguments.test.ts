@@ -34,6 +34,7 @@ describe("The command line", () => {
 			unpack: true,
 			disks: [],
 			rng: false,
+			vsock: undefined,
 			transport: undefined,
 			rest: [],
 		});
@@ -65,6 +66,19 @@ describe("The command line", () => {
 		] as const) {
 			expect(refusal("run", "k", "--disk", text)).toContain(complaint);
 		}
+	});
+
+	it("takes a vsock's path, and perhaps a context id", () => {
+		const vsock = (text: string) => run("--vsock", text, "k").vsock;
+		expect(vsock("a,b.sock")).toEqual({
+			...{ path: "a,b.sock", guestCid: undefined },
+		});
+		expect(vsock("v,cid=42")).toEqual({ path: "v", guestCid: 42 });
+		for (const cid of ["2", "x", "", "4294967295"]) {
+			const refused = refusal("run", "k", "--vsock", `v,cid=${cid}`);
+			expect(refused).toContain("no context id");
+		}
+		expect(refusal("run", "k", "--vsock", ",cid=3")).toContain("no socket");
 	});
 
 	it("takes a transport by its name", () => {

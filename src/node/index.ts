@@ -9,3 +9,4 @@
 export * from "../index.ts";
 export { nodeDecompressors } from "./decompress.ts";
 export { StandardStreams } from "./standard-streams.ts";
+export { VsockSockets } from "./vsock-sockets.ts";

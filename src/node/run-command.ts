@@ -22,6 +22,7 @@ import {
 } from "../index.ts";
 import type { RunOptions } from "./arguments.ts";
 import { nodeDecompressors } from "./decompress.ts";
+import { DeviceBackends } from "./device-backends.ts";
 import { openDisk } from "./disk-files.ts";
 import { readInputFile } from "./input-file.ts";
 import type { DiskArgument } from "./options/disk.ts";
@@ -50,6 +51,7 @@ class Session {
 	readonly #streams = new StandardStreams();
 	#machine: Machine | undefined;
 	#disks: readonly DiskOptions[] = [];
+	#backends: DeviceBackends | undefined;
 	/** Set by whoever stops the guest from outside. */
 	#stopStatus: number | undefined;
 
@@ -83,7 +85,7 @@ class Session {
 			return this.#stopStatus ?? statusOf(reason);
 		} finally {
 			this.#streams.stop();
-			for (const { backend } of this.#disks) await backend.close?.();
+			await this.#closeBackends();
 		}
 	}
 
@@ -98,6 +100,7 @@ class Session {
 					? undefined
 					: await readInputFile(options.initrdPath, "initrd", progress);
 			this.#disks = await openDisks(options.disks);
+			this.#backends = await DeviceBackends.open(options);
 			return await makeMachine(
 				options,
 				kernelPath,
@@ -105,11 +108,21 @@ class Session {
 				initrd,
 				this.#streams,
 				this.#disks,
+				this.#backends,
 				progress,
 			);
+		} catch (error) {
+			// An open socket would keep the process.
+			await this.#closeBackends();
+			throw error;
 		} finally {
 			progress.clear();
 		}
+	}
+
+	async #closeBackends(): Promise<void> {
+		for (const { backend } of this.#disks) await backend.close?.();
+		await this.#backends?.close();
 	}
 
 	#stop(status: number): void {
@@ -155,6 +168,7 @@ async function makeMachine(
 	initrd: Uint8Array | undefined,
 	console: StandardStreams,
 	disks: readonly DiskOptions[],
+	backends: DeviceBackends,
 	progress: Progress,
 ): Promise<Machine> {
 	const { memoryBytes, clock, engine } = options;
@@ -172,6 +186,7 @@ async function makeMachine(
 			breathe,
 			disks,
 			entropy: options.rng,
+			...backends.virtio,
 			...(initrd !== undefined && { initrd }),
 			...(debugExitPort !== undefined && { debugExitPort }),
 			...(transport !== undefined && { transport }),

@@ -130,6 +130,8 @@ export interface VsockConnection {
 
 /** Takes what comes out of a connection. Calls come one at a time. */
 export interface VsockReceiver {
+	/** The guest has accepted a connection that we asked for; the first call. */
+	opened?(connection: VsockConnection): void;
 	/** A promise holds the guest back, and a failure ends the connection. */
 	receive(bytes: Uint8Array): Completion;
 	/** The guest will send nothing more. */

@@ -13,9 +13,11 @@ import {
 	Machine,
 	NetSwitch,
 	type TransportName,
+	VsockHub,
 } from "../../src/index.ts";
 import { openDisk } from "../../src/node/disk-files.ts";
 import { StandardStreams } from "../../src/node/standard-streams.ts";
+import { VsockSockets } from "../../src/node/vsock-sockets.ts";
 
 /** The program's one argument. */
 export interface VirtioGuestOptions {
@@ -28,6 +30,8 @@ export interface VirtioGuestOptions {
 	}[];
 	readonly transport: TransportName;
 	readonly packedRings: boolean;
+	/** Where the guest's vsock is reached; on port 5000 it hears an echo. */
+	readonly vsockPath?: string;
 	/** A second guest on the same switch, with these kernel arguments. */
 	readonly peerArguments?: readonly string[];
 }
@@ -89,6 +93,14 @@ async function startPeer(
 	peer.run().then(({ kind }) => process.stderr.write(`peer: ${kind}\n`));
 }
 
+async function vsockOf(path: string) {
+	const hub = new VsockHub({ otherwise: await VsockSockets.open(path) });
+	hub.listen(5000, ({ readable, writable }) => {
+		readable.pipeTo(writable).catch(() => {});
+	});
+	return { backend: hub, guestCid: 42 };
+}
+
 async function main(options: VirtioGuestOptions): Promise<void> {
 	const streams = new StandardStreams();
 	const net = new NetSwitch();
@@ -109,6 +121,9 @@ async function main(options: VirtioGuestOptions): Promise<void> {
 		transport: options.transport,
 		packedRings: options.packedRings,
 		networks: [{ backend: net.port(), mac: Uint8Array.of(2, 0, 0, 0, 0, 1) }],
+		...(options.vsockPath !== undefined && {
+			vsock: await vsockOf(options.vsockPath),
+		}),
 	});
 	streams.start();
 	const { kind } = await machine.run();

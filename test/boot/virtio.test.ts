@@ -7,11 +7,13 @@
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { debianAsset, debianModules } from "../../scripts/debian.ts";
+import { guestProgram } from "../../scripts/guest-program.ts";
 import { initramfs } from "../../scripts/initramfs.ts";
 import { CLI } from "./engines.ts";
 import { GuestSession } from "./session.ts";
@@ -20,6 +22,7 @@ const TEN_MINUTES = 600_000;
 const MODULES = [
 	...["virtio_mmio", "virtio_blk", "virtio_rng", "virtio_console"],
 	...["virtio_net", "ext4", "crc32c_generic"],
+	...["vmw_vsock_virtio_transport"],
 ];
 const PROGRAM = fileURLToPath(new URL("virtio-guest.ts", import.meta.url));
 
@@ -36,6 +39,7 @@ done
 
 const kernel = await debianAsset("kernel-686");
 const modules = await debianModules("kernel-686", MODULES);
+const vsock = await guestProgram("vsock/vsock.c");
 const initrd = await initramfs(await moduleFiles());
 
 async function moduleFiles() {
@@ -49,11 +53,28 @@ async function moduleFiles() {
 		...(await Promise.all(files)),
 		{ path: "lib/modules/load", data: `set -e\n${load.join("")}` },
 		{ path: "peer", data: PEER },
+		...(vsock === undefined ? [] : [await program("bin/vsock", vsock)]),
 	];
+}
+
+async function program(path: string, binary: string) {
+	return { path, data: await readFile(binary), executable: true };
 }
 
 const sha256 = (bytes: Uint8Array) =>
 	createHash("sha256").update(bytes).digest("hex");
+
+/** Connects to a port in the guest, says all of it, and gives what came back. */
+async function exchange(path: string, port: number, said: Uint8Array) {
+	const socket = connect({ path, allowHalfOpen: true });
+	socket.write(`CONNECT ${port}\n`);
+	socket.end(said);
+	const chunks: Buffer[] = [];
+	for await (const chunk of socket) chunks.push(chunk);
+	const all = Buffer.concat(chunks);
+	expect(all.toString("latin1", 0, 3)).toBe("OK ");
+	return all.subarray(all.indexOf("\n") + 1);
+}
 
 const VARIANTS = [
 	{ title: "packed rings", transport: "mmio", packedRings: true },
@@ -66,7 +87,10 @@ const VARIANTS = [
 ] as const;
 
 const available =
-	kernel !== undefined && modules !== undefined && initrd !== undefined;
+	kernel !== undefined &&
+	modules !== undefined &&
+	initrd !== undefined &&
+	vsock !== undefined;
 
 for (const { title, transport, packedRings } of VARIANTS) {
 	describe.skipIf(!available)(
@@ -85,6 +109,7 @@ for (const { title, transport, packedRings } of VARIANTS) {
 				execFileSync("/sbin/mke2fs", ["-q", "-t", "ext4", ext4, "16M"]);
 				const options = {
 					...{ kernel, initrd, arguments: ["quiet"], transport, packedRings },
+					vsockPath: join(scratch, "vsock"),
 					disks: [
 						{ path: join(scratch, "noise"), mode: "ro" },
 						{ path: join(scratch, "copy"), mode: "rw" },
@@ -111,6 +136,7 @@ for (const { title, transport, packedRings } of VARIANTS) {
 				expect(output.trim().split("\n")).toEqual([
 					...["virtio_blk", "virtio_blk", "virtio_blk", "virtio_blk"],
 					...["virtio_net", "virtio_console", "virtio_rng"],
+					...["vmw_vsock_virtio_transport"],
 				]);
 			});
 
@@ -201,6 +227,31 @@ for (const { title, transport, packedRings } of VARIANTS) {
 				);
 				expect(output).toBe("lguest.shout\nHELLO\n");
 			});
+
+			it(
+				"hears over vsock what it says to somebody outside",
+				async () => {
+					const { output } = await session.run(
+						"vsock cid; cat /dev/vda /dev/vda /dev/vda /dev/vda | vsock connect 5000 | sha256sum; vsock connect 5001 </dev/null 2>&1",
+					);
+					const twelve = Buffer.concat([noise, noise, noise, noise]);
+					expect(output).toBe(
+						`42\n${sha256(twelve)}  -\nconnect: Connection reset by peer\n`,
+					);
+				},
+				TEN_MINUTES,
+			);
+
+			it(
+				"says over vsock what somebody outside has said",
+				async () => {
+					await session.run("vsock echo 6000 >/dev/null 2>&1 & sleep 1");
+					const said = randomBytes(10 << 20);
+					const heard = await exchange(join(scratch, "vsock"), 6000, said);
+					expect(sha256(heard)).toBe(sha256(said));
+				},
+				TEN_MINUTES,
+			);
 
 			it("prints on the virtio console", async () => {
 				await session.run("echo seen on hvc0 > /dev/hvc0");

@@ -4,7 +4,11 @@
  * test says which credit it claims.
  */
 
-import type { Completion, VsockBackend } from "../../src/virtio/backends.ts";
+import type {
+	Completion,
+	VsockBackend,
+	VsockConnection,
+} from "../../src/virtio/backends.ts";
 import { VirtioDevice } from "../../src/virtio/device.ts";
 import { Vsock } from "../../src/virtio/devices/vsock.ts";
 import {
@@ -100,6 +104,10 @@ export class NotingReceiver {
 	bytes = 0;
 	/** Set to be slow: resolvers of the pieces that were not taken yet. */
 	slow: (() => void)[] | undefined;
+
+	opened({ port }: VsockConnection): void {
+		this.events.push(`(open: ${port})`);
+	}
 
 	receive(bytes: Uint8Array): Completion {
 		this.events.push(new TextDecoder().decode(bytes.subarray(0, 40)));

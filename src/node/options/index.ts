@@ -14,6 +14,7 @@ import { debugExitOption, statsOption } from "./measurement.ts";
 import { memoryOption } from "./memory.ts";
 import { rngOption } from "./rng.ts";
 import { transportOption } from "./transport.ts";
+import { vsockOption } from "./vsock.ts";
 
 export const RUN_OPTIONS = [
 	memoryOption,
@@ -23,6 +24,7 @@ export const RUN_OPTIONS = [
 	unpackOption,
 	diskOption,
 	rngOption,
+	vsockOption,
 	transportOption,
 	debugExitOption,
 	statsOption,

@@ -234,6 +234,7 @@ export class Connection implements VsockConnection {
 			return;
 		}
 		this.#state = "open";
+		this.#receiver?.opened?.(this);
 		this.onAnswer(undefined);
 	}
 
