@@ -139,6 +139,11 @@ export const layers: readonly Layer[] = [
 		mayImport: ["memory/", "cpu/index.ts", "virtio/", "chipset/", "boot/"],
 	},
 	{
+		of: "launch/",
+		mayImport: ["machine/", "boot/", "virtio/"],
+		mayImportTypes: ["cpu/index.ts"],
+	},
+	{
 		of: "index.ts",
 		mayImport: [
 			"memory/",
@@ -149,6 +154,7 @@ export const layers: readonly Layer[] = [
 			"boot/",
 			"machine/",
 			"lguest/",
+			"launch/",
 		],
 	},
 	{

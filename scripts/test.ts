@@ -25,6 +25,7 @@ const OLDEST_FILES = [
 	"test/oldest/",
 	"test/boot/command-line",
 	"test/boot/terminal",
+	"test/launch/guest",
 ];
 
 const bin = (name: string) => join(projectRoot, "node_modules", name);

@@ -37,3 +37,23 @@ export class UsageError extends LguestError {
 export class GuestFailure extends LguestError {
 	override readonly exitStatus = 3;
 }
+
+/** What was asked of a guest cannot be had any more: it has ended. */
+export class GuestEndedError extends LguestError {}
+
+/** The guest's agent is not there, or could not do what it was asked. */
+export class AgentError extends LguestError {
+	/** Linux's name of what went wrong in the guest: "ENOENT". */
+	readonly code: string | undefined;
+
+	constructor(
+		message: string,
+		options: { hint?: string; cause?: unknown; code?: string } = {},
+	) {
+		super(message, options);
+		this.code = options.code;
+	}
+}
+
+/** A command in the guest took longer than it was given, and was killed. */
+export class ExecTimeoutError extends LguestError {}

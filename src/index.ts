@@ -15,7 +15,41 @@ export type {
 } from "./boot/compression.ts";
 export { identify, inspect, type KernelFacts } from "./boot/kernel-image.ts";
 export type { EngineKind } from "./cpu/index.ts";
-export { GuestFailure, LguestError, UsageError } from "./errors.ts";
+export {
+	AgentError,
+	ExecTimeoutError,
+	GuestEndedError,
+	GuestFailure,
+	LguestError,
+	UsageError,
+} from "./errors.ts";
+export type {
+	Channel,
+	Platform,
+	WorkerChannel,
+} from "./launch/channel.ts";
+export type {
+	BlobSource,
+	ByteSource,
+	DiskDescription,
+	GuestDescription,
+	GuestOptions,
+} from "./launch/description.ts";
+export type { ExecOptions, ExecResult, SpawnOptions } from "./launch/exec.ts";
+export {
+	Guest,
+	type GuestConsole,
+	type GuestEnd,
+	type GuestEvents,
+} from "./launch/guest.ts";
+export type { GuestProcess, ProcessEnd } from "./launch/guest-process.ts";
+export { type GuestSurroundings, serveGuest } from "./launch/guest-server.ts";
+export { kernelCommandLine, namingKernel } from "./launch/kernel-words.ts";
+export {
+	type BackendDisk,
+	type LaunchOptions,
+	launchOn,
+} from "./launch/launch.ts";
 export type { ClockKind } from "./machine/clock.ts";
 export { type CrashReport, formatCode } from "./machine/crash-report.ts";
 export {
@@ -30,6 +64,7 @@ export type {
 	MemoryStatistics,
 } from "./machine/statistics.ts";
 export type {
+	DeviceEvent,
 	DeviceSurroundings,
 	DiskOptions,
 	NetworkOptions,

@@ -49,41 +49,77 @@ declare var crypto: {
 	getRandomValues<T extends ArrayBufferView>(array: T): T;
 };
 
-/** As much of web streams as the core makes; embedders see all of them. */
-interface ReadableStream<Chunk = unknown> {
-	readonly locked: boolean;
-	/** Keeps the type from fitting anything that has a lock. */
-	readonly __chunk?: Chunk;
+interface URL {
+	readonly href: string;
 }
+
+/** Cancellation, as every platform has it. */
+interface AbortSignal {
+	readonly aborted: boolean;
+	readonly reason: unknown;
+	throwIfAborted(): void;
+	addEventListener(
+		type: "abort",
+		listener: () => void,
+		options?: { once?: boolean },
+	): void;
+	removeEventListener(type: "abort", listener: () => void): void;
+}
+
+/** As much of web streams as the core uses; embedders see all of them. */
 interface ReadableStreamDefaultController<Chunk> {
 	readonly desiredSize: number | null;
 	enqueue(chunk: Chunk): void;
 	close(): void;
-	error(reason: unknown): void;
+	error(reason?: unknown): void;
+}
+interface ReadableStreamDefaultReader<Chunk> {
+	read(): Promise<
+		| { readonly done: false; readonly value: Chunk }
+		| { readonly done: true; readonly value: Chunk | undefined }
+	>;
+	cancel(reason?: unknown): Promise<void>;
+	releaseLock(): void;
+}
+interface ReadableStream<Chunk = unknown> {
+	readonly locked: boolean;
+	getReader(): ReadableStreamDefaultReader<Chunk>;
+	cancel(reason?: unknown): Promise<void>;
 }
 declare var ReadableStream: {
 	new <Chunk>(
 		source: {
 			start?(controller: ReadableStreamDefaultController<Chunk>): void;
-			pull?(): void;
-			cancel?(): void;
+			pull?(
+				controller: ReadableStreamDefaultController<Chunk>,
+			): Promise<void> | void;
+			cancel?(reason?: unknown): void;
 		},
-		strategy: { highWaterMark: number; size?(chunk: Chunk): number },
+		strategy?: { highWaterMark?: number; size?(chunk: Chunk): number },
 	): ReadableStream<Chunk>;
 };
 
+interface WritableStreamDefaultController {
+	error(reason?: unknown): void;
+}
+interface WritableStreamDefaultWriter<Chunk> {
+	write(chunk: Chunk): Promise<void>;
+	close(): Promise<void>;
+	abort(reason?: unknown): Promise<void>;
+	releaseLock(): void;
+}
 interface WritableStream<Chunk = unknown> {
 	readonly locked: boolean;
-	readonly __chunk?: Chunk;
-}
-interface WritableStreamDefaultController {
-	error(reason: unknown): void;
+	getWriter(): WritableStreamDefaultWriter<Chunk>;
 }
 declare var WritableStream: {
-	new <Chunk>(sink: {
-		start?(controller: WritableStreamDefaultController): void;
-		write?(chunk: Chunk): Promise<void> | undefined;
-		close?(): void;
-		abort?(): void;
-	}): WritableStream<Chunk>;
+	new <Chunk>(
+		sink: {
+			start?(controller: WritableStreamDefaultController): void;
+			write?(chunk: Chunk): Promise<void> | void;
+			close?(): Promise<void> | void;
+			abort?(reason?: unknown): void;
+		},
+		strategy?: { highWaterMark?: number },
+	): WritableStream<Chunk>;
 };

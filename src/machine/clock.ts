@@ -35,6 +35,9 @@ export interface MachineClock extends DeviceClock {
 	breathDue(): boolean;
 	/** The embedder has just had its turn. */
 	breathed(): void;
+	/** Stands still until `resume`: the guest is paused. */
+	pause(): void;
+	resume(): void;
 	/** Ticks of `TSC_HZ`. */
 	timeStampCounter(): bigint;
 	/** Seconds since 1970 UTC, for the battery clock. */
@@ -123,6 +126,11 @@ abstract class TimedClock {
 		this.#lastBreath = performance.now();
 	}
 
+	/** Time that is counted in instructions stands still by itself. */
+	pause(): void {}
+
+	resume(): void {}
+
 	timeStampCounter(): bigint {
 		return BigInt(Math.floor(this.nowNs() * (TSC_HZ / 1e9)));
 	}
@@ -135,8 +143,11 @@ abstract class TimedClock {
 /** Guest time is the embedder's time. */
 export class WallClock extends TimedClock implements MachineClock {
 	readonly #pace = new Pace();
-	readonly #startedMs = performance.now();
-	readonly #startedSeconds = Date.now() / 1000;
+	/** Moves when the guest was paused, so that it does not notice. */
+	#startedMs = performance.now();
+	/** Moves along: the date goes on. */
+	#startedSeconds = Date.now() / 1000;
+	#pausedMs: number | undefined;
 	readonly #randomWords = new Uint32Array(64);
 	#randomWordsLeft = 0;
 
@@ -154,6 +165,18 @@ export class WallClock extends TimedClock implements MachineClock {
 	override sliceEnded(retired: number): void {
 		super.sliceEnded(retired);
 		this.#pace.sliceEnded(retired);
+	}
+
+	override pause(): void {
+		this.#pausedMs ??= performance.now();
+	}
+
+	override resume(): void {
+		if (this.#pausedMs === undefined) return;
+		const pauseMs = performance.now() - this.#pausedMs;
+		this.#pausedMs = undefined;
+		this.#startedMs += pauseMs;
+		this.#startedSeconds += pauseMs / 1000;
 	}
 
 	/** Timers have milliseconds; rounding up makes a tick late, never a busy loop. */

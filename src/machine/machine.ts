@@ -30,11 +30,17 @@ import {
 } from "./clock.ts";
 import { type CrashReport, crashReport } from "./crash-report.ts";
 import { enterInitialState } from "./initial-state.ts";
+import { Pause } from "./pause.ts";
 import { Pc, PcBus } from "./pc.ts";
 import { type CpuEnding, runLoop } from "./run-loop.ts";
 import { type ConsoleBackend, SerialConsole } from "./serial-console.ts";
 import type { MachineStatistics } from "./statistics.ts";
-import { makeModels, type VirtioOptions, VirtioSlots } from "./virtio-slots.ts";
+import {
+	type DeviceEvent,
+	makeModels,
+	type VirtioOptions,
+	VirtioSlots,
+} from "./virtio-slots.ts";
 
 /** What a machine is made of and what it runs. */
 export interface MachineOptions extends VirtioOptions {
@@ -55,6 +61,8 @@ export interface MachineOptions extends VirtioOptions {
 	readonly unpack?: Decompressors;
 	/** The other end of the serial port. */
 	readonly console: ConsoleBackend;
+	/** Told what happens to devices. */
+	readonly onDevice?: (event: DeviceEvent) => void;
 	/**
 	 * Gives the embedder's event loop a turn. The default takes a millisecond;
 	 * every embedder has something better.
@@ -92,6 +100,8 @@ export class Machine {
 	/** The board's virtio devices. */
 	#slots!: VirtioSlots;
 	readonly #alarm = new Alarm();
+	/** While the guest stands still. */
+	#pause: Pause | undefined;
 	/** First reason wins. */
 	#ending: Ending | undefined;
 	#stopwatch: Stopwatch | undefined;
@@ -142,6 +152,7 @@ export class Machine {
 				if (this.#ending?.kind === "reset") await this.#reset();
 			}
 		} finally {
+			this.resume();
 			await this.#slots.retire();
 			this.#wallSeconds = this.#stopwatch.seconds();
 			this.#stopwatch = undefined;
@@ -152,7 +163,22 @@ export class Machine {
 	stop(): void {
 		this.#forgetReset();
 		this.#end({ kind: "stopped" });
+		this.resume();
 		this.#alarm.wake();
+	}
+
+	/** Lets the guest stand still, its clock too; resolves when it does. */
+	pause(): Promise<void> {
+		this.#pause ??= new Pause();
+		this.cpu.requestExit();
+		this.#alarm.wake();
+		return this.#pause.reached;
+	}
+
+	/** The guest runs on, as if nothing had been. */
+	resume(): void {
+		this.#pause?.end();
+		this.#pause = undefined;
 	}
 
 	/** Asks the guest to shut itself down. */
@@ -187,6 +213,7 @@ export class Machine {
 			flush: () => this.#console.flush(),
 			breathe: () => this.#breathe(),
 			ioBusy: () => this.#slots.busy,
+			pausing: () => this.#pause !== undefined,
 			ending: () => this.#ending,
 			onExit: (reason) => {
 				this.#exits[reason]++;
@@ -198,7 +225,16 @@ export class Machine {
 	async #breathe(): Promise<void> {
 		const { breathe, clock } = this.#options;
 		await (breathe ?? sleepShortly)();
+		await this.#standStill();
 		if (clock === "virtual") await this.#slots.settle();
+	}
+
+	async #standStill(): Promise<void> {
+		while (this.#pause !== undefined) {
+			this.#clock.pause();
+			await this.#pause.stand();
+			this.#clock.resume();
+		}
 	}
 
 	#makeClock(): MachineClock {
@@ -236,6 +272,7 @@ export class Machine {
 		});
 		return new VirtioSlots(board, this.cpu.memory, models, this.#options, {
 			wake: () => this.#alarm.wake(),
+			onDevice: this.#options.onDevice ?? (() => {}),
 			// Virtual time must stop at the same instruction every time.
 			busy: () => {
 				if (isVirtual) this.cpu.requestExit();

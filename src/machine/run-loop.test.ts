@@ -39,7 +39,8 @@ function setUp(cpu: ScriptedCpu) {
 		ending: string | undefined;
 		breathDue: boolean;
 		ioBusy: boolean;
-	} = { ending: undefined, breathDue: false, ioBusy: false };
+		pausing: boolean;
+	} = { ending: undefined, breathDue: false, ioBusy: false, pausing: false };
 	const clock = new VirtualClock({
 		retired: () => cpu.retired,
 		paced: () => false,
@@ -59,6 +60,7 @@ function setUp(cpu: ScriptedCpu) {
 			log.push("breathe");
 		},
 		ioBusy: () => state.ioBusy,
+		pausing: () => state.pausing,
 		ending: () => state.ending,
 		onExit: (reason) => log.push(reason),
 	};

@@ -34,6 +34,8 @@ export interface RunLoopParts<Ending> {
 	readonly breathe: () => Promise<void>;
 	/** Whether a device waits for its backend, which needs turns to get on. */
 	readonly ioBusy: () => boolean;
+	/** Whether the embedder wants the guest to stand still, which it does in `breathe`. */
+	readonly pausing: () => boolean;
 	/** What a chip or the embedder has asked for, if anything. */
 	readonly ending: () => Ending | undefined;
 	/** Counts why the CPU came back. */
@@ -58,7 +60,7 @@ export async function runLoop<Ending>(
 		if (ending !== undefined) return finish(parts, ending);
 		// Now and then the embedder gets its turn, however busy the guest is; more
 		// often while a disk is at work on the other side.
-		if (clock.breathDue() || parts.ioBusy()) {
+		if (clock.breathDue() || parts.ioBusy() || parts.pausing()) {
 			await parts.flush();
 			await parts.breathe();
 			clock.breathed();

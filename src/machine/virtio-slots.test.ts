@@ -35,6 +35,7 @@ function setUp(options: VirtioOptions) {
 	const slots = new VirtioSlots(board, memory, models, options, {
 		wake: () => log.push("wake"),
 		busy: () => log.push("busy"),
+		onDevice: () => {},
 	});
 	const driver = (index: number) =>
 		new MockDriver(new MmioSide(board.mmio, BASE + index * 0x1000), memory);

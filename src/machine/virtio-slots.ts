@@ -18,7 +18,7 @@ import type {
 	NetBackend,
 	VsockBackend,
 } from "../virtio/backends.ts";
-import { VirtioDevice } from "../virtio/device.ts";
+import { type DeviceState, VirtioDevice } from "../virtio/device.ts";
 import type { DeviceModel } from "../virtio/device-model.ts";
 import { Block } from "../virtio/devices/block.ts";
 import { Console, type ConsolePortOptions } from "../virtio/devices/console.ts";
@@ -115,12 +115,24 @@ function makeVsock({ backend, guestCid }: VsockOptions): Vsock {
 	return new Vsock(backend, guestCid);
 }
 
+/** What happens to a device, as far as its owner may want to know. */
+export interface DeviceEvent {
+	/** Its place among the machine's devices. */
+	readonly index: number;
+	/** Number of its type (virtio 1.3 §5). */
+	readonly deviceId: number;
+	readonly state: DeviceState;
+	/** Why it failed. */
+	readonly reason?: string;
+}
+
 /** What the slots need of the machine. */
 export interface SlotWires {
 	/** An interrupt was raised: a sleeping run loop should look. */
 	readonly wake: () => void;
 	/** A backend has work to do. */
 	readonly busy: () => void;
+	readonly onDevice: (event: DeviceEvent) => void;
 }
 
 /** The virtio devices of one board. */
@@ -139,9 +151,17 @@ export class VirtioSlots {
 		const { legacy, makeSockets } = TRANSPORTS[options.transport ?? "mmio"];
 		const sockets = makeSockets({ board, memory, wake: wires.wake });
 		const rules = { legacy, packed: options.packedRings ?? true };
-		this.devices = models.map((model) => {
+		this.devices = models.map((model, index) => {
 			const device = new VirtioDevice(model, memory, rules);
+			const { deviceId } = model;
 			device.onBusy = wires.busy;
+			device.onState = (state, reason) =>
+				wires.onDevice({
+					index,
+					deviceId,
+					state,
+					...(reason !== undefined && { reason }),
+				});
 			sockets.plug(device);
 			return device;
 		});

@@ -8,5 +8,6 @@
 
 export * from "../index.ts";
 export { nodeDecompressors } from "./decompress.ts";
+export { launch } from "./launch.ts";
 export { StandardStreams } from "./standard-streams.ts";
 export { VsockSockets } from "./vsock-sockets.ts";

@@ -2,24 +2,29 @@
  * Reads kernels and initrds, and turns every way in which that can fail into
  * a sentence with the file's name in it.
  *
- * Relies on Node's file system and `progress.ts`; the run command relies on it.
+ * Relies on Node's file system; the run command and the guests' workers rely on
+ * it.
  *
  * @journey L:122 Files, and what may be wrong with them
  */
 
 import { type FileHandle, open } from "node:fs/promises";
 import { UsageError } from "../index.ts";
-import type { Progress } from "./progress.ts";
 
 const CHUNK_BYTES = 4 << 20;
 /** More than 32-bit guests can hold. */
 const MOST_BYTES = 0xffff_ffff;
 
+/** Told how far reading is. */
+export interface ReadProgress {
+	show(activity: string, doneBytes: number, totalBytes: number): void;
+}
+
 /** All of a file. `role` is what the user calls it: "kernel", "initrd". */
 export async function readInputFile(
 	path: string,
 	role: string,
-	progress: Progress,
+	progress: ReadProgress,
 ): Promise<Uint8Array> {
 	try {
 		const file = await open(path);
@@ -37,7 +42,7 @@ async function readAll(
 	file: FileHandle,
 	path: string,
 	role: string,
-	progress: Progress,
+	progress: ReadProgress,
 ): Promise<Uint8Array> {
 	const { size } = await file.stat();
 	if (size > MOST_BYTES) {

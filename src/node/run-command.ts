@@ -15,9 +15,9 @@ import {
 	type EndReason,
 	formatCode,
 	GuestFailure,
-	identify,
-	inspect,
+	kernelCommandLine,
 	Machine,
+	namingKernel,
 	UsageError,
 } from "../index.ts";
 import type { RunOptions } from "./arguments.ts";
@@ -29,6 +29,7 @@ import type { DiskArgument } from "./options/disk.ts";
 import { Progress } from "./progress.ts";
 import { StandardStreams } from "./standard-streams.ts";
 import { processStatistics } from "./statistics.ts";
+import { breathe } from "./surroundings.ts";
 
 /** What a shell reports for a process that a signal ended is 128 plus this. */
 const SIGNAL_NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 };
@@ -179,7 +180,7 @@ async function makeMachine(
 			memoryBytes,
 			kernel,
 			kernelName: kernelPath,
-			commandLine: commandLineFor(kernel, options.rest),
+			commandLine: kernelCommandLine(kernel, options.rest, "ttyS0"),
 			clock,
 			engine,
 			console,
@@ -193,15 +194,9 @@ async function makeMachine(
 			...(options.unpack && { unpack: decompressors }),
 		});
 	} catch (error) {
-		throw await namingKernel(error, kernelPath, kernel);
+		throw await namingKernel(error, kernelPath, kernel, nodeDecompressors);
 	}
 }
-
-/** After the event loop's other work, without the millisecond a timer costs. */
-const breathe = (): Promise<void> =>
-	new Promise((resolve) => {
-		setImmediate(resolve);
-	});
 
 /** Decompressors block for up to a second, so the line must be there before. */
 function announced(
@@ -221,43 +216,6 @@ function announced(
 			},
 		]),
 	);
-}
-
-/** Linux is silent unless told where to speak; other kernels get what was given, no more. */
-function commandLineFor(kernel: Uint8Array, args: readonly string[]): string {
-	const named = args.some((arg) => arg.startsWith("console="));
-	return (named || !isLinux(kernel) ? args : ["console=ttyS0", ...args]).join(
-		" ",
-	);
-}
-
-function isLinux(kernel: Uint8Array): boolean {
-	try {
-		const { kind } = identify(kernel);
-		return kind === "bzImage" || kind === "vmlinux";
-	} catch {
-		// Packed as a whole, or no kernel at all, which loading will say.
-		return true;
-	}
-}
-
-/** A complaint about the kernel file itself should name it; one about memory should not. */
-async function namingKernel(
-	error: unknown,
-	path: string,
-	kernel: Uint8Array,
-): Promise<unknown> {
-	if (!(error instanceof UsageError)) return error;
-	try {
-		await inspect(kernel, nodeDecompressors);
-		return error;
-	} catch {
-		const hint = error.hint === undefined ? {} : { hint: error.hint };
-		return new UsageError(`${path}: ${error.message}`, {
-			...hint,
-			cause: error,
-		});
-	}
 }
 
 function statusOf(reason: EndReason): number {

@@ -34,6 +34,9 @@ import type { QueuePlacement, Virtqueue } from "./virtqueue.ts";
 /** Why the transport is asked to interrupt the driver. */
 export type InterruptCause = "queue" | "config";
 
+/** How far driver and device are; "failed" until the driver resets it. */
+export type DeviceState = "reset" | "ready" | "failed";
+
 /** What the machine decides about a device. */
 export interface VirtioDeviceOptions {
 	/** The rules from before virtio 1.0, where the transport speaks those. */
@@ -65,6 +68,8 @@ export class VirtioDevice {
 	onChange: () => void = () => {};
 	/** Set by the machine: a kick has left work with the backend. */
 	onBusy: () => void = () => {};
+	/** Set by the machine: for those who watch. */
+	onState: (state: DeviceState, reason?: string) => void = () => {};
 	readonly #memory: GuestMemory;
 	readonly #onFailure: (reason: string) => void;
 	readonly #slots: QueueSlot[];
@@ -148,6 +153,7 @@ export class VirtioDevice {
 
 	/** Everything as after power-on; work in flight is abandoned (§2.4). */
 	reset(): void {
+		if (this.#status !== 0) this.onState("reset");
 		this.#status = 0;
 		this.#driverFeatures = 0n;
 		for (const slot of this.#slots) slot.ring?.retire();
@@ -219,6 +225,7 @@ export class VirtioDevice {
 		this.#status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 		for (const slot of this.#slots) slot.ring?.retire();
 		this.#onFailure(reason);
+		this.onState("failed", reason);
 		// virtio 1.3 §2.1.2: only a driver that is ready is told.
 		const isTold = (this.#status & VIRTIO_CONFIG_S_DRIVER_OK) !== 0;
 		if (isTold) this.#configGeneration++;
@@ -245,6 +252,7 @@ export class VirtioDevice {
 			this.fail("DRIVER_OK without FEATURES_OK");
 			return;
 		}
+		this.onState("ready");
 		this.model.start?.();
 		// What was offered before nobody has been told of (§3.1.1, step 7).
 		this.#slots.forEach((slot, index) => {

@@ -1,0 +1,82 @@
+/**
+ * What a guest needs of Node, wherever it runs: kernels and disks from files
+ * and URLs, decompressors, a turn for the event loop, and what the process
+ * costs. The command line and the guests' workers both get it here.
+ *
+ * Relies on the files beside it; the worker and the run command rely on it.
+ *
+ * @journey L:150 Node, seen from a guest
+ */
+
+import { fileURLToPath } from "node:url";
+import {
+	type BlockBackend,
+	type ByteSource,
+	type DiskDescription,
+	type GuestSurroundings,
+	MemoryDisk,
+	UsageError,
+} from "../index.ts";
+import { nodeDecompressors } from "./decompress.ts";
+import { openDisk } from "./disk-files.ts";
+import { readInputFile } from "./input-file.ts";
+import { processStatistics } from "./statistics.ts";
+
+/** For `serveGuest`. */
+export const nodeSurroundings: GuestSurroundings = {
+	decompressors: nodeDecompressors,
+	breathe,
+	readBytes,
+	openDisk: openDescribedDisk,
+	addStatistics: processStatistics,
+};
+
+/** After the event loop's other work, without the millisecond a timer costs. */
+export function breathe(): Promise<void> {
+	return new Promise((resolve) => {
+		setImmediate(resolve);
+	});
+}
+
+async function readBytes(
+	source: ByteSource,
+	role: "kernel" | "initrd",
+	onProgress: (text: string) => void,
+): Promise<Uint8Array> {
+	if (source instanceof Uint8Array) return source;
+	if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
+	const path = pathOf(source, role);
+	if (/^https?:/.test(path)) return download(path, role);
+	return readInputFile(path, role, {
+		show: (activity) => onProgress(`${activity}: ${path}`),
+	});
+}
+
+/** A path, or a URL that is no file's. */
+function pathOf(source: unknown, role: string): string {
+	const text = source instanceof URL ? source.href : source;
+	if (typeof text !== "string") {
+		throw new UsageError(`A ${role} is a path, a URL or bytes.`);
+	}
+	return text.startsWith("file:") ? fileURLToPath(text) : text;
+}
+
+async function download(url: string, role: string): Promise<Uint8Array> {
+	const response = await fetch(url).catch((cause: unknown) => {
+		throw new UsageError(`The ${role} ${url} cannot be fetched.`, { cause });
+	});
+	if (!response.ok) {
+		throw new UsageError(
+			`The ${role} ${url} cannot be fetched: status ${response.status}.`,
+		);
+	}
+	return new Uint8Array(await response.arrayBuffer());
+}
+
+async function openDescribedDisk(disk: DiskDescription): Promise<BlockBackend> {
+	const { source, readOnly = false, overlay = false } = disk;
+	if (source instanceof Uint8Array) {
+		return MemoryDisk.from(source, { readOnly: readOnly && !overlay });
+	}
+	return openDisk({ ...disk, path: pathOf(source, "disk") });
+}
