@@ -4,7 +4,7 @@
  *
  * Relies on the core and `surroundings.ts`; `launch.ts` starts it.
  *
- * @journey L:155 A thread for a guest
+ * @journey L:274 A thread for a guest
  */
 
 import { parentPort } from "node:worker_threads";

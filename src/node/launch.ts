@@ -4,7 +4,7 @@
  * Relies on the core's `launchOn` and Node's worker threads; programs that embed
  * lguest rely on it.
  *
- * @journey L:157 Launching from Node
+ * @journey L:276 Launching from Node
  */
 
 import { Worker } from "node:worker_threads";

@@ -5,7 +5,7 @@
  *
  * Relies on the files beside it; the worker and the run command rely on it.
  *
- * @journey L:150 Node, seen from a guest
+ * @journey L:272 Node, seen from a guest
  */
 
 import { fileURLToPath } from "node:url";
