@@ -1,8 +1,7 @@
 /**
  * The ACPI tables a kernel finds in low memory: a pointer, two indexes, the
- * fixed hardware (FADT, FACS), where PCI configuration space is (MCFG) and the
- * description of devices (DSDT). There is no MADT: a kernel then uses the 8259
- * pair, which is what the machine has.
+ * fixed hardware (FADT, FACS), interrupt controllers (MADT), where PCI
+ * configuration space is (MCFG) and the description of devices (DSDT).
  *
  * Relies on guest memory, and takes every port number from the device that
  * answers there; the machine calls it before the guest starts and must report
@@ -15,6 +14,7 @@
 
 import type { GuestMemory } from "../memory/guest-memory.ts";
 import { type DescribedUart, describeMachine } from "./acpi-dsdt.ts";
+import { madtBody } from "./acpi-madt.ts";
 import { mcfgBody, type PciRoute } from "./acpi-pci.ts";
 import { ACPI_PM_LAYOUT, ACPI_SCI_IRQ } from "./acpi-pm.ts";
 import { type Aml, littleEndian } from "./aml.ts";
@@ -87,9 +87,11 @@ export function writeAcpiTables(
 	);
 	const fadt = alignUp(dsdt + dsdtBytes.length, 16);
 	const fadtBytes = table("FACP", 3, fadtBody(facs, dsdt, options));
-	const mcfg = alignUp(fadt + fadtBytes.length, 16);
+	const madt = alignUp(fadt + fadtBytes.length, 16);
+	const madtBytes = table("APIC", 1, madtBody());
+	const mcfg = alignUp(madt + madtBytes.length, 16);
 	const mcfgBytes = table("MCFG", 1, mcfgBody());
-	const found = [fadt, mcfg];
+	const found = [fadt, madt, mcfg];
 	const entries = (width: number) =>
 		found.flatMap((address) => littleEndian(address, width));
 	const rsdt = alignUp(mcfg + mcfgBytes.length, 16);
@@ -103,6 +105,7 @@ export function writeAcpiTables(
 	memory.write(facs, facsBytes());
 	memory.write(dsdt, dsdtBytes);
 	memory.write(fadt, fadtBytes);
+	memory.write(madt, madtBytes);
 	memory.write(mcfg, mcfgBytes);
 	memory.write(rsdt, rsdtBytes);
 	memory.write(xsdt, xsdtBytes);

@@ -18,6 +18,15 @@ export interface CpuBus {
 	acknowledgeInterrupt(): number;
 	/** Ticks of the time-stamp counter; may count retired instructions. */
 	timeStampCounter(): bigint;
+	/** The guest has moved its counter against that one (`TSC_OFFSET`). */
+	timeStampMoved?(): void;
+	/**
+	 * Model-specific registers of what surrounds the processor: its local APIC,
+	 * the hypervisor. Undefined = there is none by that number.
+	 */
+	readMsr?(number: number): bigint | undefined;
+	/** False = no such register, or not that value. */
+	writeMsr?(number: number, value: bigint): boolean;
 	/** 32 random bits for RDRAND. */
 	random(): number;
 }

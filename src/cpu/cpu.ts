@@ -31,6 +31,7 @@ import {
 	raise,
 	VECTOR_DB,
 	VECTOR_GP,
+	VECTOR_NMI,
 	VECTOR_UD,
 } from "./exceptions.ts";
 import { EFLAGS_IF, EFLAGS_RF, EFLAGS_TF } from "./flags.ts";
@@ -51,6 +52,9 @@ import {
 	INTERRUPT_PENDING,
 	LEAVE,
 	MODE,
+	NMI_BLOCKED,
+	PENDING_INTERRUPT,
+	PENDING_NMI,
 	RIP,
 	SEGMENT_BASE,
 	SEGMENT_LIMIT,
@@ -206,9 +210,18 @@ export class Cpu implements SystemContext {
 	/** The interrupt line: while high, interrupts are taken as IF allows. */
 	setInterruptLine(level: boolean): void {
 		const { state } = this;
-		state.set32(INTERRUPT_PENDING, level ? 1 : 0);
+		const nmi = state.get32(INTERRUPT_PENDING) & PENDING_NMI;
+		state.set32(INTERRUPT_PENDING, nmi | (level ? PENDING_INTERRUPT : 0));
 		// A device may answer a memory access at once: the instruction ends first.
 		if (level && state.get32(EFLAGS) & EFLAGS_IF) state.set32(LEAVE, 1);
+	}
+
+	/** A non-maskable interrupt: IF does not keep it out, only another one does. */
+	raiseNmi(): void {
+		const { state } = this;
+		const pending = state.get32(INTERRUPT_PENDING);
+		state.set32(INTERRUPT_PENDING, pending | PENDING_NMI);
+		state.set32(LEAVE, 1);
 	}
 
 	/** Lets `run` come back at the next opportunity (a device wants the run loop). */
@@ -345,13 +358,22 @@ export class Cpu implements SystemContext {
 		}
 	}
 
-	/** Takes a pending interrupt if IF allows; false = the CPU shut down. */
+	/** Takes what is pending: an NMI, or an interrupt if IF allows; false = the CPU shut down. */
 	#takeInterrupt(): boolean {
 		const { state } = this;
-		if (!state.get32(INTERRUPT_PENDING)) return true;
+		const pending = state.get32(INTERRUPT_PENDING);
+		if (pending === 0) return true;
+		if ((pending & PENDING_NMI) !== 0 && state.get32(NMI_BLOCKED) === 0) {
+			state.set32(INTERRUPT_PENDING, pending & ~PENDING_NMI);
+			state.set32(NMI_BLOCKED, 1);
+			return this.#enterHandler(VECTOR_NMI);
+		}
+		if ((pending & PENDING_INTERRUPT) === 0) return true;
 		if (!(state.get32(EFLAGS) & EFLAGS_IF)) return true;
-		state.set32(HALTED, 0);
-		const vector = this.bus.acknowledgeInterrupt();
+		return this.#enterHandler(this.bus.acknowledgeInterrupt());
+	}
+
+	#enterHandler(vector: number): boolean {
 		if (deliverHardwareInterrupt(this, vector) === "shutdown") return false;
 		this.#modeChanged();
 		return true;

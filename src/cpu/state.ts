@@ -115,7 +115,6 @@ export const TSC_AUX = field("tscAux", 8);
 /** Added to the clock's count by RDTSC; moved by writes to IA32_TIME_STAMP_COUNTER. */
 export const TSC_OFFSET = field("tscOffset", 8);
 export const PAT = field("pat", 8);
-export const APIC_BASE = field("apicBase", 8);
 
 /**
  * TLB entry bits that make an access leave the fast path, for the current
@@ -129,8 +128,15 @@ export const TLB_EXECUTE_MASK = field("tlbExecuteMask", 4);
 export const BUDGET = field("budget", 4);
 /** `BUDGET` right after the instruction that opened an interrupt shadow (STI, MOV SS); -1 = none. */
 export const SHADOW = field("shadow", 4);
-/** Non-zero when an interrupt waits for IF: instructions that set IF then leave the loop. */
+/**
+ * Non-zero when an interrupt waits (bit 0, for IF) or an NMI does (bit 1):
+ * instructions that set IF then leave the loop.
+ */
 export const INTERRUPT_PENDING = field("interruptPending", 4);
+export const PENDING_INTERRUPT = 1;
+export const PENDING_NMI = 2;
+/** Non-zero from the delivery of an NMI to the next IRET: no other NMI comes between. */
+export const NMI_BLOCKED = field("nmiBlocked", 4);
 /**
  * Non-zero when an operation in the middle of an instruction changed what the
  * engine's code depends on (a data segment that is no longer flat, a device

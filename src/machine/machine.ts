@@ -253,6 +253,9 @@ export class Machine {
 			...(debugExitPort !== undefined && { debugExitPort }),
 			wires: {
 				onInterruptLine: (level) => this.cpu.setInterruptLine(level),
+				onNmi: () => this.cpu.raiseNmi(),
+				onApicEnable: (enabled) => this.cpu.cpuid.showLocalApic(enabled),
+				tscOffset: () => this.cpu.state.getBig(fields.TSC_OFFSET),
 				onReset: () => this.#end({ kind: "reset" }),
 				onPowerOff: () => this.#end({ kind: "poweroff" }),
 				onDebugExit: (value) => this.#end({ kind: "debug-exit", value }),
@@ -298,6 +301,7 @@ export class Machine {
 		this.#clock.clearTimers();
 		this.cpu.setInterruptLine(false);
 		this.pc = this.#makeBoard();
+		this.cpu.cpuid.showLocalApic(true);
 		clearMemory(this.cpu);
 		await this.#load();
 	}
@@ -358,7 +362,7 @@ function makeCpu(memoryBytes: number, bus: PcBus, engine: EngineKind): Cpu {
 	try {
 		// Told the counter's rate, a guest does not measure it: on a busy computer
 		// it would measure wrongly, and then distrust its best clock.
-		const identity = { tscHz: TSC_HZ };
+		const identity = { tscHz: TSC_HZ, localApic: true };
 		return new Cpu({ memoryBytes, bus, identity, engine });
 	} catch (error) {
 		if (!(error instanceof RangeError)) throw error;

@@ -50,7 +50,7 @@ export class MmioSockets implements Sockets {
 	/** Lines are wired-OR: up while any of those who share it needs it. */
 	#line(irq: number): InterruptLine {
 		const { board, wake } = this.#surroundings;
-		const line = board.pic.line(irq);
+		const line = board.line(irq);
 		return {
 			set: (level) => {
 				line.set(level);

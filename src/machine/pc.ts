@@ -8,12 +8,25 @@
  * @journey H:105 The board
  */
 
+import { TIMER_GSI } from "../chipset/acpi-madt.ts";
 import type { PciRoute } from "../chipset/acpi-pci.ts";
 import { ACPI_SCI_IRQ, AcpiPm } from "../chipset/acpi-pm.ts";
-import { BusConflictError, MmioBus, PortBus } from "../chipset/bus.ts";
+import {
+	BusConflictError,
+	type InterruptLine,
+	MmioBus,
+	PortBus,
+} from "../chipset/bus.ts";
 import { DebugExit } from "../chipset/debug-exit.ts";
 import { I8042 } from "../chipset/i8042.ts";
+import { decodeMsi } from "../chipset/interrupt-message.ts";
+import { IO_APIC_ADDRESS, IO_APIC_BYTES, IoApic } from "../chipset/io-apic.ts";
 import { LegacyPorts } from "../chipset/legacy-ports.ts";
+import {
+	LocalApic,
+	MSR_APIC_BASE,
+	MSR_TSC_DEADLINE,
+} from "../chipset/local-apic.ts";
 import { PciRoot, pciLine } from "../chipset/pci-root.ts";
 import { PicPair } from "../chipset/pic-8259.ts";
 import { Pit8254 } from "../chipset/pit-8254.ts";
@@ -23,12 +36,18 @@ import { RtcCmos } from "../chipset/rtc-cmos.ts";
 import { Uart16550 } from "../chipset/uart-16550.ts";
 import type { AccessSize, CpuBus } from "../cpu/index.ts";
 import { UsageError } from "../errors.ts";
-import type { MachineClock } from "./clock.ts";
+import { type MachineClock, TSC_HZ } from "./clock.ts";
 
 /** The wires that leave the board. */
 export interface PcWires {
 	/** The INTR pin of the CPU. */
 	readonly onInterruptLine: (level: boolean) => void;
+	/** Its NMI pin. */
+	readonly onNmi: () => void;
+	/** The guest switched the local APIC on or off. */
+	readonly onApicEnable: (enabled: boolean) => void;
+	/** What the guest has moved its time-stamp counter by. */
+	readonly tscOffset: () => bigint;
 	/** The keyboard controller, port 0x92 or port 0xCF9 pulses reset. */
 	readonly onReset: () => void;
 	/** The guest switches itself off. */
@@ -62,6 +81,15 @@ function irqOfPciLine(line: number): number {
 	return FREE_IRQS[line % FREE_IRQS.length] ?? 0;
 }
 
+function both(first: InterruptLine, second: InterruptLine): InterruptLine {
+	return {
+		set: (level) => {
+			first.set(level);
+			second.set(level);
+		},
+	};
+}
+
 const PORT_COUNT = 0x1_0000;
 const DEBUG_EXIT_BYTES = 4;
 
@@ -70,6 +98,8 @@ export class Pc {
 	readonly ports = new PortBus();
 	readonly mmio = new MmioBus();
 	readonly pic = new PicPair();
+	readonly ioApic: IoApic;
+	readonly localApic: LocalApic;
 	readonly pci: PciRoot;
 	readonly pit: Pit8254;
 	readonly rtc: RtcCmos;
@@ -78,20 +108,25 @@ export class Pc {
 
 	constructor({ clock, memoryBytes, wires, debugExitPort }: PcOptions) {
 		const { ports, pic } = this;
+		this.ioApic = new IoApic((message) => this.localApic.receive(message));
+		this.localApic = this.#makeLocalApic(clock, wires);
+		this.mmio.register(IO_APIC_ADDRESS, IO_APIC_BYTES, this.ioApic);
 		this.pci = new PciRoot({
-			interruptLine: (line) => pic.line(irqOfPciLine(line)),
+			interruptLine: (line) => this.#pciLine(line),
 			irqOfLine: irqOfPciLine,
 		});
-		for (const irq of FREE_IRQS) pic.makeLevelTriggered(irq);
-		this.pit = new Pit8254(clock, pic.line(IRQ_TIMER));
-		this.rtc = new RtcCmos(clock, pic.line(IRQ_RTC), {
+		this.pit = new Pit8254(clock, this.line(IRQ_TIMER));
+		this.rtc = new RtcCmos(clock, this.line(IRQ_RTC), {
 			wallSeconds: () => clock.wallSeconds(),
 			memoryBytes,
 		});
-		this.uart = new Uart16550(clock, pic.line(IRQ_COM1));
-		this.acpiPm = new AcpiPm(clock, pic.line(ACPI_SCI_IRQ));
-		pic.makeLevelTriggered(ACPI_SCI_IRQ);
-		pic.onIntr = wires.onInterruptLine;
+		this.uart = new Uart16550(clock, this.line(IRQ_COM1));
+		this.acpiPm = new AcpiPm(clock, this.line(ACPI_SCI_IRQ));
+		for (const irq of [ACPI_SCI_IRQ, ...FREE_IRQS]) {
+			pic.makeLevelTriggered(irq);
+		}
+		pic.onIntr = (level) => this.localApic.setLint0(level);
+		this.localApic.initialize();
 		this.acpiPm.onPowerOff = wires.onPowerOff;
 		for (const chip of [pic, this.pit, this.rtc, this.acpiPm]) {
 			chip.attach(ports);
@@ -104,6 +139,42 @@ export class Pc {
 		}
 	}
 
+	/**
+	 * A new driver for an old IRQ. It leads to both interrupt controllers; the
+	 * guest masks it at the one that it does not use.
+	 */
+	line(irq: number): InterruptLine {
+		const gsi = irq === IRQ_TIMER ? TIMER_GSI : irq;
+		return both(this.pic.line(irq), this.ioApic.input(gsi));
+	}
+
+	/** A device has written `data` to `address` to interrupt; nobody else listens. */
+	sendMessage(address: number, data: number): void {
+		const message = decodeMsi(address, data);
+		if (message !== undefined) this.localApic.receive(message);
+	}
+
+	/** An IRQ of the 8259 pair, an input of its own at the IOAPIC. */
+	#pciLine(line: number): InterruptLine {
+		return both(
+			this.pic.line(irqOfPciLine(line)),
+			this.ioApic.input(FIRST_PCI_GSI + line),
+		);
+	}
+
+	#makeLocalApic(clock: MachineClock, wires: PcWires): LocalApic {
+		return new LocalApic({
+			clock,
+			frequencyHz: TSC_HZ,
+			tscOffset: wires.tscOffset,
+			onIntr: wires.onInterruptLine,
+			onNmi: wires.onNmi,
+			onEndOfInterrupt: (vector) => this.ioApic.endOfInterrupt(vector),
+			acknowledgePic: () => this.pic.acknowledge(),
+			onEnable: wires.onApicEnable,
+		});
+	}
+
 	/** Three ways to the same wire, each older than the next. */
 	#attachResets(onReset: () => void): void {
 		const a20 = new A20Gate();
@@ -111,10 +182,7 @@ export class Pc {
 		resetControl.onReset = onReset;
 		// Its port lies among those of the PCI root.
 		this.pci.attach(this.ports, this.mmio, resetControl);
-		const chips = [
-			new I8042(this.pic.line(IRQ_KEYBOARD), a20),
-			new Port92(a20),
-		];
+		const chips = [new I8042(this.line(IRQ_KEYBOARD), a20), new Port92(a20)];
 		for (const chip of chips) {
 			chip.onReset = onReset;
 			chip.attach(this.ports);
@@ -175,16 +243,52 @@ export class PcBus implements CpuBus {
 		this.#pc.ports.write(port, size, value);
 	}
 
+	/** The local APIC is the processor's own: its accesses never reach the bus. */
 	readPhysical(address: number, size: AccessSize): number {
-		return this.#pc.mmio.read(address, size);
+		const { localApic, mmio } = this.#pc;
+		return localApic.answersAt(address)
+			? localApic.read(address - localApic.address, size)
+			: mmio.read(address, size);
 	}
 
 	writePhysical(address: number, size: AccessSize, value: number): void {
-		this.#pc.mmio.write(address, size, value);
+		const { localApic, mmio } = this.#pc;
+		if (localApic.answersAt(address)) {
+			localApic.write(address - localApic.address, size, value);
+		} else mmio.write(address, size, value);
 	}
 
 	acknowledgeInterrupt(): number {
-		return this.#pc.pic.acknowledge();
+		return this.#pc.localApic.acknowledge();
+	}
+
+	timeStampMoved(): void {
+		this.#pc.localApic.timer.timeStampMoved();
+	}
+
+	readMsr(number: number): bigint | undefined {
+		const { localApic } = this.#pc;
+		switch (number) {
+			case MSR_APIC_BASE:
+				return BigInt(localApic.base >>> 0);
+			case MSR_TSC_DEADLINE:
+				return localApic.timer.deadline;
+			default:
+				return undefined;
+		}
+	}
+
+	writeMsr(number: number, value: bigint): boolean {
+		const { localApic } = this.#pc;
+		switch (number) {
+			case MSR_APIC_BASE:
+				return localApic.writeBase(value);
+			case MSR_TSC_DEADLINE:
+				localApic.timer.writeDeadline(value);
+				return true;
+			default:
+				return false;
+		}
 	}
 
 	timeStampCounter(): bigint {

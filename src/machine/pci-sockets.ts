@@ -32,8 +32,10 @@ export class PciSockets implements Sockets {
 		const { board, wake } = this.#surroundings;
 		const index = this.#plugged++;
 		const { card } = new VirtioPci(device, {
-			// A kernel asks for messages only where it has found a local APIC.
-			send: () => {},
+			send: (address, data) => {
+				board.sendMessage(address, data);
+				wake();
+			},
 			legacyOnly: this.#legacyOnly,
 		});
 		const slot = FIRST_SLOT + (index % SLOT_COUNT);

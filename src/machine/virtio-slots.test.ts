@@ -23,6 +23,9 @@ function setUp(options: VirtioOptions) {
 		memoryBytes: memory.sizeBytes,
 		wires: {
 			onInterruptLine: ignore,
+			onNmi: ignore,
+			onApicEnable: ignore,
+			tscOffset: () => 0n,
 			onReset: ignore,
 			onPowerOff: ignore,
 			onDebugExit: ignore,

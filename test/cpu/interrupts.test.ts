@@ -106,6 +106,61 @@ describe("maskable interrupts", () => {
 	});
 });
 
+describe("non-maskable interrupts", () => {
+	const NMI = 2;
+	const nmiHandler = () => new Assembler(HANDLERS + NMI * 16);
+
+	it("come whatever IF says, and before others", () => {
+		guest.cpu.raiseNmi();
+		expect(guest.run(code().nop().hlt()).vector).toBe(NMI);
+		guest = new Guest();
+		guest.cpu.raiseNmi();
+		guest.cpu.setInterruptLine(true);
+		expect(guest.run(code().nop(), { eflags: IF }).vector).toBe(NMI);
+	});
+
+	it("come once, and not again before IRET", () => {
+		const stacks: number[] = [];
+		guest.load(nmiHandler().store(DEVICE, EAX).hex("cf"));
+		guest.onDevice = () => {
+			stacks.push(guest.esp);
+			// Two while one is handled are one.
+			if (stacks.length === 1) guest.cpu.raiseNmi();
+			if (stacks.length === 1) guest.cpu.raiseNmi();
+		};
+		guest.cpu.raiseNmi();
+		const program = code().nop().nop().label("end").hlt();
+		guest.run(program);
+		expect(stacks).toHaveLength(2);
+		expect(stacks[1]).toBe(stacks[0]);
+		expect(guest.eip).toBe(program.addressOf("end") + 1);
+	});
+
+	it("of a device come behind the instruction that touched it", () => {
+		guest.onDevice = () => guest.cpu.raiseNmi();
+		const program = code().store(DEVICE, EAX).label("then").jump("then");
+		const stop = guest.run(program);
+		expect(stop.vector).toBe(NMI);
+		expect(stop.stack[0]).toBe(program.addressOf("then"));
+	});
+
+	it("wake HLT with interrupts off", () => {
+		const program = code().hlt().label("then").nop();
+		expect(guest.run(program).reason).toBe("halt");
+		guest.cpu.raiseNmi();
+		guest.cpu.run(100);
+		expect(guest.word(guest.esp)).toBe(program.addressOf("then"));
+	});
+
+	it("leave the interrupt line as it was", () => {
+		guest.load(nmiHandler().hex("cf"));
+		guest.cpu.setInterruptLine(true);
+		guest.cpu.raiseNmi();
+		const stop = guest.run(code().nop().hlt(), { eflags: IF });
+		expect(stop.vector).toBe(IRQ);
+	});
+});
+
 describe("exceptions without end", () => {
 	it("give the machine its turn although no instruction retires", () => {
 		// The handler of #UD is undefined itself, on a stack that never ends.

@@ -38,6 +38,7 @@ interface FeatureBit {
 
 /** EAX EBX ECX EDX. */
 type CpuidRegister = 0 | 1 | 2 | 3;
+const EAX = 0;
 const EBX = 1;
 const ECX = 2;
 const EDX = 3;
@@ -66,6 +67,7 @@ export const FEATURES = {
 	msr: basicEdx(5),
 	pae: basicEdx(6, CR4_PAE),
 	cx8: basicEdx(8),
+	apic: basicEdx(9),
 	sep: basicEdx(11),
 	pge: basicEdx(13, CR4_PGE),
 	cmov: basicEdx(15),
@@ -83,8 +85,11 @@ export const FEATURES = {
 	sse42: basicEcx(20),
 	movbe: basicEcx(22),
 	popcnt: basicEcx(23),
+	tscDeadline: basicEcx(24),
 	rdrand: basicEcx(30),
 	hypervisor: basicEcx(31),
+	/** The APIC's timer goes on whatever the processor sleeps like. */
+	arat: { leaf: 6, register: EAX, bit: 2 },
 	/** With it and an invariant counter, Linux trusts the counter and keeps no watchdog over it. */
 	tscAdjust: { leaf: 7, register: EBX, bit: 1 },
 	nx: { leaf: EXTENDED, register: EDX, bit: 20, efer: EFER_NXE },
@@ -95,10 +100,13 @@ export const FEATURES = {
 
 export type Feature = keyof typeof FEATURES;
 
+/** What there is only with a local APIC. */
+const FEATURES_OF_APIC: readonly Feature[] = ["apic", "tscDeadline", "arat"];
+
 /** All that a 32-bit guest gets. CX16 waits for 64-bit mode, where its instruction is. */
 export const FEATURES_32: readonly Feature[] = (
 	Object.keys(FEATURES) as Feature[]
-).filter((name) => name !== "cx16");
+).filter((name) => name !== "cx16" && !FEATURES_OF_APIC.includes(name));
 
 /**
  * Features, as the opcode table names them, whose instructions exist. The
@@ -118,6 +126,8 @@ export const DECODED_FEATURES: ReadonlySet<string> = new Set([
 /** What the machine decides about the processor. */
 export interface CpuIdentityOptions {
 	readonly features?: readonly Feature[];
+	/** Whether there is a local APIC around the processor. */
+	readonly localApic?: boolean;
 	/** Ticks per second of the time-stamp counter; saves the guest measuring it. Absent = unknown. */
 	readonly tscHz?: number;
 	readonly brand?: string;
@@ -159,7 +169,10 @@ export class CpuIdentity {
 	readonly #lastBasic: number;
 
 	constructor(options: CpuIdentityOptions = {}) {
-		this.#features = new Set(options.features ?? FEATURES_32);
+		this.#features = new Set([
+			...(options.features ?? FEATURES_32),
+			...(options.localApic ? FEATURES_OF_APIC : []),
+		]);
 		const tscHz = options.tscHz;
 		this.#lastBasic = tscHz === undefined ? LAST_BASIC : LAST_BASIC_WITH_TSC;
 		this.cr4Bits = this.#unlocked("cr4") | CR4_ALWAYS;
@@ -172,6 +185,13 @@ export class CpuIdentity {
 
 	has(feature: Feature): boolean {
 		return this.#features.has(feature);
+	}
+
+	/** Switched off, the local APIC is not there (Intel SDM vol. 3, "Enabling or Disabling the Local APIC"). */
+	showLocalApic(shown: boolean): void {
+		const [a, b, c, d] = this.query(STANDARD, 0);
+		const bit = 1 << FEATURES.apic.bit;
+		this.#set(STANDARD, [a, b, c, shown ? d | bit : d & ~bit]);
 	}
 
 	/** EAX EBX ECX EDX of a leaf. Beyond the last basic leaf Intel's processors repeat that one. */
@@ -195,6 +215,7 @@ export class CpuIdentity {
 			this.#bits(STANDARD, EDX),
 		]);
 		this.#set(2, [CACHE_DESCRIPTORS, 0, 0, 0]);
+		this.#set(6, [this.#bits(6, EAX), 0, 0, 0]);
 		this.#set(7, [0, this.#bits(7, EBX), 0, 0]);
 	}
 

@@ -27,7 +27,15 @@ import {
 	readEflags,
 	writeEflags,
 } from "../flags.ts";
-import { CPL, DR, EFLAGS, GPR, INTERRUPT_PENDING } from "../state.ts";
+import {
+	CPL,
+	DR,
+	EFLAGS,
+	GPR,
+	INTERRUPT_PENDING,
+	NMI_BLOCKED,
+	PENDING_NMI,
+} from "../state.ts";
 import type { StateView } from "../state-view.ts";
 import type { SystemContext } from "./context.ts";
 import { EFLAGS_DEFINED } from "./control-bits.ts";
@@ -93,6 +101,9 @@ function requireVirtual8086Privilege(state: StateView): void {
 /** The IRET operation; `bytes` is 2 or 4. */
 export function interruptReturn(cpu: SystemContext, bytes: number): Status {
 	const state = cpu.state;
+	// Even an IRET that faults ends what an NMI began (Intel SDM vol. 3,
+	// "Handling Multiple NMIs").
+	state.set32(NMI_BLOCKED, 0);
 	if (usesParagraphs(state)) return returnByParagraph(cpu, bytes);
 	if (isLongActive(state)) return returnInLongMode(cpu, bytes);
 	if (state.get32(EFLAGS) & EFLAGS_NT) {
@@ -163,8 +174,9 @@ function finish(state: StateView, image: number, mask: number): Status {
 	const before = state.get32(EFLAGS);
 	setFlags(state, image, mask);
 	const after = state.get32(EFLAGS);
+	const pending = state.get32(INTERRUPT_PENDING);
 	const opened =
-		(after & EFLAGS_IF) !== 0 && state.get32(INTERRUPT_PENDING) !== 0;
+		pending !== 0 && ((after & EFLAGS_IF) | (pending & PENDING_NMI)) !== 0;
 	const watched = (after & EFLAGS_TF) !== 0;
 	const changed = ((before ^ after) & (EFLAGS_TF | EFLAGS_AC)) !== 0;
 	return opened || watched || changed

@@ -12,6 +12,7 @@ import { raise, VECTOR_GP } from "../exceptions.ts";
 import {
 	EFER,
 	type Field,
+	LEAVE,
 	PAT,
 	SYSENTER_CS,
 	SYSENTER_EIP,
@@ -61,9 +62,20 @@ const timeStampCounter: Msr = {
 	write: (cpu, value) => {
 		const offset = cpu.state.getBig(TSC_OFFSET);
 		const moved = value - timeStamp(cpu) + offset;
-		cpu.state.setBig(TSC_OFFSET, moved & LOW_64);
+		moveTimeStamp(cpu, moved & LOW_64);
 	},
 };
+
+/** IA32_TSC_ADJUST: the sum of all that writes have moved the counter by. */
+const timeStampAdjust: Msr = {
+	read: (cpu) => cpu.state.getBig(TSC_OFFSET),
+	write: moveTimeStamp,
+};
+
+function moveTimeStamp(cpu: SystemContext, offset: bigint): void {
+	cpu.state.setBig(TSC_OFFSET, offset);
+	cpu.bus.timeStampMoved?.();
+}
 
 /** Eight memory types, none of them 2, 3 or above 7. */
 const pageAttributes: Msr = {
@@ -77,6 +89,8 @@ const pageAttributes: Msr = {
 	},
 };
 
+const IA32_EFER = 0xc000_0080;
+
 const REGISTERS = new Map<number, Msr>([
 	// IA32_P5_MC_ADDR, IA32_P5_MC_TYPE: no machine checks happen
 	[0x0000, constant(0n)],
@@ -85,8 +99,8 @@ const REGISTERS = new Map<number, Msr>([
 	[0x0010, timeStampCounter],
 	// IA32_PLATFORM_ID
 	[0x0017, constant(0n)],
-	// IA32_TSC_ADJUST: the sum of all that writes have moved the counter by
-	[0x003b, stored(TSC_OFFSET)],
+	// IA32_TSC_ADJUST
+	[0x003b, timeStampAdjust],
 	// EBL_CR_POWERON: clock ratios, which some kernels look at
 	[0x002a, constant(0n)],
 	// IA32_BIOS_SIGN_ID
@@ -100,26 +114,34 @@ const REGISTERS = new Map<number, Msr>([
 	// IA32_PAT
 	[0x0277, pageAttributes],
 	// IA32_EFER
-	[0xc000_0080, { read: (cpu) => cpu.state.getBig(EFER), write: writeEfer }],
+	[IA32_EFER, { read: (cpu) => cpu.state.getBig(EFER), write: writeEfer }],
 	// IA32_TSC_AUX
 	[0xc000_0103, stored(TSC_AUX, LOW_32)],
 ]);
 
-function registerOf(cpu: SystemContext, number: number): Msr {
-	requireLevel0(cpu.state);
-	return REGISTERS.get(number >>> 0) ?? raise(VECTOR_GP, 0);
-}
-
 export function readMsr(cpu: SystemContext, number: number): Status {
-	const value = registerOf(cpu, number).read(cpu);
-	cpu.state.setBig(SYSTEM_RESULT, value);
+	requireLevel0(cpu.state);
+	const register = REGISTERS.get(number >>> 0);
+	const value = register?.read(cpu) ?? cpu.bus.readMsr?.(number >>> 0);
+	cpu.state.setBig(SYSTEM_RESULT, value ?? raise(VECTOR_GP, 0));
 	return STATUS_NEXT;
 }
 
-/** EFER decides about translation, so the run loop takes a look after any write. */
+/**
+ * EFER decides about translation, and a register of the local APIC may
+ * interrupt at once, so the run loop takes a look after those.
+ */
 export function writeMsr(cpu: SystemContext, number: number): Status {
-	const register = registerOf(cpu, number);
-	if (register.write === undefined) raise(VECTOR_GP, 0);
-	register.write(cpu, cpu.state.getBig(SYSTEM_ARGUMENT));
-	return number >>> 0 === 0xc000_0080 ? STATUS_STOP : STATUS_NEXT;
+	const { state, bus } = cpu;
+	requireLevel0(state);
+	const value = state.getBig(SYSTEM_ARGUMENT);
+	const register = REGISTERS.get(number >>> 0);
+	if (register === undefined) {
+		if (bus.writeMsr?.(number >>> 0, value) !== true) raise(VECTOR_GP, 0);
+	} else {
+		if (register.write === undefined) raise(VECTOR_GP, 0);
+		register.write(cpu, value);
+	}
+	const changes = number >>> 0 === IA32_EFER || state.get32(LEAVE) !== 0;
+	return changes ? STATUS_STOP : STATUS_NEXT;
 }

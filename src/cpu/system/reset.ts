@@ -7,7 +7,6 @@
 
 import { writeEflags } from "../flags.ts";
 import {
-	APIC_BASE,
 	CR0,
 	DR,
 	FIELDS,
@@ -32,7 +31,6 @@ const CS = 1;
 const RDX = 2;
 /** Write-back, write-through, uncached-minus, uncached, twice over. */
 const PAT_DEFAULT = 0x0007_0406_0007_0406n;
-const APIC_BASE_BOOTSTRAP = 0xfee0_0100;
 
 /** `signature`: CPUID's family, model and stepping, which RESET leaves in EDX. */
 export function resetState(state: StateView, signature: number): void {
@@ -52,7 +50,6 @@ export function resetState(state: StateView, signature: number): void {
 	state.setWide(DR, DR6_FIXED >>> 0, 6);
 	state.setWide(DR, 0x400, 7);
 	state.setBig(PAT, PAT_DEFAULT);
-	state.setWide(APIC_BASE, APIC_BASE_BOOTSTRAP);
 	state.set32(FPU_CONTROL, 0x40);
 	state.set32(MXCSR, 0x1f80);
 	state.set32(SHADOW, -1);
