@@ -9,7 +9,14 @@
 
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import {
+	mkdir,
+	readdir,
+	readFile,
+	rename,
+	rm,
+	writeFile,
+} from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -122,6 +129,7 @@ const TEST_TOOLS: Readonly<Record<string, string>> = {
 	"qemu-utils": "/usr/bin/qemu-img",
 	bsdutils: "/usr/bin/script",
 	cpio: "/usr/bin/cpio",
+	make: "/usr/bin/make",
 };
 
 /** What benchmarks call besides. */
@@ -152,13 +160,20 @@ export async function debianAsset(
 	name: DebianAsset,
 ): Promise<string | undefined> {
 	const ready = await cachedAsset(name);
-	if (ready !== undefined) return ready;
+	return ready ?? (await unlessUnavailable(name, () => fetchAsset(name)));
+}
+
+/** Fetches with nobody else at it, or says why it cannot be. */
+async function unlessUnavailable(
+	name: string,
+	fetch: () => Promise<string>,
+): Promise<string | undefined> {
 	try {
 		if (!(await hasApt())) {
 			throw new Error("this system has no apt-get, apt-cache and dpkg-deb");
 		}
 		await mkdir(CACHE, { recursive: true });
-		return await withLock(join(CACHE, "lock"), () => fetchAsset(name));
+		return await withLock(join(CACHE, "lock"), fetch);
 	} catch (error) {
 		const reason = error instanceof Error ? error.message : String(error);
 		if (process.env.CI) throw new Error(`${name} is unavailable: ${reason}`);
@@ -208,6 +223,32 @@ export async function debianModules(
 			join(packageDirectory(source), "modules"),
 		),
 	);
+}
+
+/**
+ * Packages unpacked together into a directory of the cache named `name`, which
+ * is the value; `undefined`, like `debianAsset`, where they are not to be had.
+ */
+export async function debianPackageTree(
+	name: string,
+	packages: readonly PackageName[],
+): Promise<string | undefined> {
+	const root = join(CACHE, "trees", name);
+	if (existsSync(root)) return root;
+	return await unlessUnavailable(name, async () => {
+		if (existsSync(root)) return root;
+		const staging = `${root}.new`;
+		await rm(staging, { recursive: true, force: true });
+		for (const one of packages) {
+			const apt = new Apt(join(CACHE, "apt"), say);
+			const deb = await apt.download(one, join(CACHE, "packages"));
+			say(`unpacking ${basename(deb)}`);
+			await mkdir(staging, { recursive: true });
+			await run("dpkg-deb", ["-x", deb, staging]);
+		}
+		await rename(staging, root);
+		return root;
+	});
 }
 
 /** Unpacks every asset of the package at once: decompression is the cost. */

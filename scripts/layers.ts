@@ -136,7 +136,10 @@ export const layers: readonly Layer[] = [
 	},
 	{
 		of: "machine/",
-		mayImport: ["memory/", "cpu/index.ts", "virtio/", "chipset/", "boot/"],
+		mayImport: [
+			...["memory/", "cpu/index.ts", "virtio/", "chipset/", "boot/"],
+			"lguest/abi.ts",
+		],
 	},
 	{
 		of: "launch/",

@@ -267,8 +267,18 @@ export class PicPair {
 
 	/** What firmware does for the ACPI interrupt: no kernel sets it without an APIC. */
 	makeLevelTriggered(n: number): void {
+		this.#setTrigger(n, true);
+	}
+
+	/** As all inputs are at first. */
+	makeEdgeTriggered(n: number): void {
+		this.#setTrigger(n, false);
+	}
+
+	#setTrigger(n: number, isLevel: boolean): void {
 		const chip = n < 8 ? this.master : this.slave;
-		chip.writeElcr(chip.elcr | (1 << (n & 7)));
+		const bit = 1 << (n & 7);
+		chip.writeElcr(isLevel ? chip.elcr | bit : chip.elcr & ~bit);
 		this.#update();
 	}
 

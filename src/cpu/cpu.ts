@@ -138,6 +138,8 @@ export class Cpu implements SystemContext {
 	/** An instruction is executed under single-step or breakpoints. */
 	#isWatched = false;
 	#mode = -1;
+	/** What VMCALL and VMMCALL do; set by the machine. */
+	hypercall?: () => boolean;
 	/**
 	 * Sees every exception and software interrupt before the guest does; `true`
 	 * keeps it from the guest and lets `run` come back as "requested"
@@ -537,8 +539,11 @@ const NO_SHADOW = -1;
 const OPERATION_INT = Object.keys(OPERATIONS).indexOf("INT");
 const OPERATIONS_BY_NUMBER: readonly Operation[] = Object.values(OPERATIONS);
 
-/** Features that have no CPUID bit, or whose instructions are hints (ENDBR, PREFETCHW) without one. */
-const UNREPORTED = ["base", "x87", "cet", "3dnowprefetch", "lm", "syscall"];
+/**
+ * Features that have no CPUID bit, or whose instructions without one are hints
+ * (ENDBR, PREFETCHW), or the machine's to answer (VMCALL).
+ */
+const UNREPORTED = "base x87 cet 3dnowprefetch lm syscall vmx".split(" ");
 
 /** The opcode table's features that this processor decodes. */
 function decodedFeatures(cpuid: CpuIdentity): ReadonlySet<string> {

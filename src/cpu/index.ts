@@ -17,4 +17,5 @@ export { GuestFault } from "./exceptions.ts";
 export { readEflags, writeEflags } from "./flags.ts";
 export * as fields from "./state.ts";
 export { StateView } from "./state-view.ts";
+export type { CpuidLeaf } from "./system/cpuid.ts";
 export { setSegment } from "./system/segments.ts";

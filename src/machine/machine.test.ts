@@ -226,4 +226,35 @@ describe("A machine", () => {
 			exitStatus: 2,
 		});
 	});
+
+	it("has a descriptor page above RAM where CPUID says, also after a restart", async () => {
+		const code = [
+			...[0xb8, ...dword(0x4000_0001), 0x0f, 0xa2], // mov eax; cpuid
+			...[0xc1, 0xe3, 12], // shl ebx, 12
+			...[0x8a, 0x03, 0x04, 0x30], // mov al, [ebx]; add al, '0'
+			...[0xba, ...dword(COM1), 0xee], // mov edx; out dx, al
+			...[0xb8, ...dword(2), 0xb9, ...dword(2)], // SHUTDOWN, to restart
+			...[0x0f, 0x01, 0xc1], // vmcall
+		];
+		const { machine, console } = await machineWith(code, {
+			transport: "lguest",
+			entropy: true,
+		});
+		console.onPrinted = () => {
+			if (console.printed.length >= 3) machine.stop();
+		};
+		expect(await machine.run()).toEqual({ kind: "stopped" });
+		expect(console.printed.slice(0, 3)).toBe("444");
+	});
+
+	it("powers off by a hypercall on the lguest bus, and knows none elsewhere", async () => {
+		const code = [
+			...[0xb8, ...dword(2), 0xb9, ...dword(1)], // SHUTDOWN, power off
+			...[0x0f, 0x01, 0xc1], // vmcall
+		];
+		const { machine } = await machineWith(code, { transport: "lguest" });
+		expect(await machine.run()).toEqual({ kind: "poweroff" });
+		const other = await machineWith(code);
+		expect((await other.machine.run()).kind).toBe("triple-fault");
+	});
 });

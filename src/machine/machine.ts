@@ -12,8 +12,10 @@ import type { Decompressors } from "../boot/compression.ts";
 import { loadKernel } from "../boot/kernel-image.ts";
 import {
 	buildMemoryMap,
+	DEVICE_HOLE_ADDRESS,
 	E820_RESERVED,
 	formatSize,
+	type MemoryRange,
 } from "../boot/memory-map.ts";
 import { writeAcpiTables } from "../chipset/acpi.ts";
 import { PCI_ECAM_ADDRESS, PCI_ECAM_BYTES } from "../chipset/pci-root.ts";
@@ -29,11 +31,13 @@ import {
 	WallClock,
 } from "./clock.ts";
 import { type CrashReport, crashReport } from "./crash-report.ts";
+import { answerHypercall, lguestLeaf } from "./hypercalls.ts";
 import { enterInitialState } from "./initial-state.ts";
 import { Pause } from "./pause.ts";
 import { Pc, PcBus } from "./pc.ts";
 import { type CpuEnding, runLoop } from "./run-loop.ts";
 import { type ConsoleBackend, SerialConsole } from "./serial-console.ts";
+import { transportKind } from "./sockets.ts";
 import type { MachineStatistics } from "./statistics.ts";
 import {
 	type DeviceEvent,
@@ -116,7 +120,7 @@ export class Machine {
 
 	/** Throws `UsageError` for whatever is wrong with the options; the kernel is loaded. */
 	static async create(options: MachineOptions): Promise<Machine> {
-		checkMemorySize(options.memoryBytes);
+		checkMemorySize(options);
 		const machine = new Machine(options);
 		await machine.#load();
 		return machine;
@@ -126,11 +130,14 @@ export class Machine {
 		this.#options = options;
 		this.#clock = this.#makeClock();
 		this.#bus = new PcBus(this.#clock);
-		this.cpu = makeCpu(
-			options.memoryBytes,
-			this.#bus,
-			options.engine ?? "cold",
-		);
+		this.cpu = makeCpu(options, this.#bus);
+		if (transportKind(options.transport).bytesAboveRam !== undefined) {
+			this.cpu.hypercall = () =>
+				answerHypercall(this.cpu.state, {
+					notify: (address, bytes) => this.#slots.notify(address, bytes),
+					shutDown: (kind) => this.#end({ kind }),
+				});
+		}
 		this.#clock.onSooner = () => this.cpu.requestExit();
 		this.#console = new SerialConsole(options.console);
 		this.pc = this.#makeBoard();
@@ -273,7 +280,9 @@ export class Machine {
 			fillRandom: (target) => fillWords(target, () => this.#clock.random()),
 			inOrder: isVirtual,
 		});
-		return new VirtioSlots(board, this.cpu.memory, models, this.#options, {
+		const { memory } = this.cpu;
+		const place = { memory, ramBytes: this.#options.memoryBytes };
+		return new VirtioSlots(board, place, models, this.#options, {
 			wake: () => this.#alarm.wake(),
 			onDevice: this.#options.onDevice ?? (() => {}),
 			// Virtual time must stop at the same instruction every time.
@@ -300,9 +309,9 @@ export class Machine {
 		await this.#slots.retire();
 		this.#clock.clearTimers();
 		this.cpu.setInterruptLine(false);
-		this.pc = this.#makeBoard();
 		this.cpu.cpuid.showLocalApic(true);
 		clearMemory(this.cpu);
+		this.pc = this.#makeBoard();
 		await this.#load();
 	}
 
@@ -315,7 +324,7 @@ export class Machine {
 			pciRoutes: this.pc.pciRoutes(),
 		});
 		const { cpuState } = await loadKernel(memory, kernel, {
-			memoryMap: buildMemoryMap(memory.sizeBytes, { reserved: RESERVED }),
+			memoryMap: memoryMap(this.#options),
 			acpiRsdp: rsdpAddress,
 			...(kernelName !== undefined && { kernelName }),
 			...(initrd !== undefined && { initrd }),
@@ -346,7 +355,8 @@ const RESERVED = [
 const EFLAGS_IF = 1 << 9;
 const PAGE_BYTES = 4096;
 
-function checkMemorySize(memoryBytes: number): void {
+function checkMemorySize(options: MachineOptions): void {
+	const { memoryBytes } = options;
 	if (memoryBytes % PAGE_BYTES !== 0) {
 		throw new UsageError(
 			`${memoryBytes} bytes of guest memory are not a multiple of 4 KiB.`,
@@ -354,16 +364,35 @@ function checkMemorySize(memoryBytes: number): void {
 		);
 	}
 	// The map has checks of its own, for too little and too much.
-	buildMemoryMap(memoryBytes);
+	memoryMap(options);
+}
+
+/** RAM, and what the transport has above it, which the guest must leave alone. */
+function memoryMap({ memoryBytes, transport }: MachineOptions): MemoryRange[] {
+	const { bytesAboveRam = 0 } = transportKind(transport);
+	const above = { address: memoryBytes, lengthBytes: bytesAboveRam };
+	return buildMemoryMap(memoryBytes, {
+		reserved: [...RESERVED, { ...above, type: E820_RESERVED }],
+		deviceHoleAddress: DEVICE_HOLE_ADDRESS - bytesAboveRam,
+	});
 }
 
 /** The engine reserves all guest memory at once, and may not get it. */
-function makeCpu(memoryBytes: number, bus: PcBus, engine: EngineKind): Cpu {
+function makeCpu(options: MachineOptions, bus: PcBus): Cpu {
+	const { memoryBytes, transport, engine = "cold" } = options;
+	const { bytesAboveRam = 0 } = transportKind(transport);
 	try {
 		// Told the counter's rate, a guest does not measure it: on a busy computer
 		// it would measure wrongly, and then distrust its best clock.
-		const identity = { tscHz: TSC_HZ, localApic: true };
-		return new Cpu({ memoryBytes, bus, identity, engine });
+		const identity = {
+			tscHz: TSC_HZ,
+			localApic: true,
+			...(bytesAboveRam > 0 && {
+				hypervisorLeaf: lguestLeaf(memoryBytes, bytesAboveRam),
+			}),
+		};
+		const allBytes = memoryBytes + bytesAboveRam;
+		return new Cpu({ memoryBytes: allBytes, bus, identity, engine });
 	} catch (error) {
 		if (!(error instanceof RangeError)) throw error;
 		throw new UsageError(

@@ -11,6 +11,7 @@
 import type { Aml } from "../chipset/aml.ts";
 import type { GuestMemory } from "../memory/guest-memory.ts";
 import type { VirtioDevice } from "../virtio/device.ts";
+import { LGUEST_BYTES_ABOVE_RAM, LguestSockets } from "./lguest-sockets.ts";
 import { MmioSockets } from "./mmio-sockets.ts";
 import type { Pc } from "./pc.ts";
 import { PciSockets } from "./pci-sockets.ts";
@@ -19,6 +20,8 @@ import { PciSockets } from "./pci-sockets.ts";
 export interface SocketSurroundings {
 	readonly board: Pc;
 	readonly memory: GuestMemory;
+	/** Memory ends with the transport's pages above RAM, if it has some. */
+	readonly ramBytes: number;
 	/** An interrupt was raised: a sleeping run loop should look. */
 	readonly wake: () => void;
 }
@@ -29,12 +32,16 @@ export interface Sockets {
 	plug(device: VirtioDevice): void;
 	/** `Device` objects for the machine's description, once all are plugged. */
 	acpiDevices(): readonly Aml[];
+	/** The guest's NOTIFY; false where it means nothing. */
+	notify?(address: number, lengthBytes: number): boolean;
 }
 
 /** One way to reach devices. */
 export interface TransportKind {
 	/** The rules from before virtio 1.0 hold. */
 	readonly legacy: boolean;
+	/** Memory that devices and drivers share above RAM, a secret to no one. */
+	readonly bytesAboveRam?: number;
 	/** Called once for each board. */
 	makeSockets(surroundings: SocketSurroundings): Sockets;
 }
@@ -57,7 +64,22 @@ export const TRANSPORTS = {
 		legacy: true,
 		makeSockets: (surroundings) => new MmioSockets(surroundings),
 	},
+	lguest: {
+		legacy: false,
+		bytesAboveRam: LGUEST_BYTES_ABOVE_RAM,
+		makeSockets: (surroundings) => new LguestSockets(surroundings),
+	},
+	"lguest-legacy": {
+		legacy: true,
+		bytesAboveRam: LGUEST_BYTES_ABOVE_RAM,
+		makeSockets: (surroundings) => new LguestSockets(surroundings),
+	},
 } as const satisfies Record<string, TransportKind>;
+
+/** The row of a name. */
+export function transportKind(name: TransportName = "mmio"): TransportKind {
+	return TRANSPORTS[name];
+}
 
 export type TransportName = keyof typeof TRANSPORTS;
 

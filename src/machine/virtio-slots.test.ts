@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { FakeDisk } from "../../test/support/fake-disk.ts";
+import { EdgeLatch, LguestSide } from "../../test/support/lguest-side.ts";
 import { MmioSide } from "../../test/support/mmio-side.ts";
 import {
 	MockDriver,
@@ -13,8 +14,8 @@ import { makeModels, type VirtioOptions, VirtioSlots } from "./virtio-slots.ts";
 
 const BASE = 0xfeb00000;
 
-function setUp(options: VirtioOptions) {
-	const memory = new TestMemory();
+function setUp(options: VirtioOptions, bytesAboveRam = 0) {
+	const memory = new TestMemory((1 << 20) + bytesAboveRam);
 	const log: string[] = [];
 	const clock = new VirtualClock({ retired: () => 0, paced: () => false });
 	const ignore = () => {};
@@ -35,7 +36,9 @@ function setUp(options: VirtioOptions) {
 		target.fill(7);
 	};
 	const models = makeModels(options, { fillRandom, inOrder: false });
-	const slots = new VirtioSlots(board, memory, models, options, {
+	const ramBytes = memory.sizeBytes - bytesAboveRam;
+	const place = { memory, ramBytes };
+	const slots = new VirtioSlots(board, place, models, options, {
 		wake: () => log.push("wake"),
 		busy: () => log.push("busy"),
 		onDevice: () => {},
@@ -44,7 +47,7 @@ function setUp(options: VirtioOptions) {
 		new MockDriver(new MmioSide(board.mmio, BASE + index * 0x1000), memory);
 	const request = (irq: number) =>
 		((irq < 8 ? board.pic.master : board.pic.slave).irr >> (irq & 7)) & 1;
-	return { memory, board, slots, log, driver, request };
+	return { memory, board, slots, log, driver, request, ramBytes };
 }
 
 describe("the virtio slots", () => {
@@ -111,5 +114,40 @@ describe("the virtio slots", () => {
 		const packed = (driver: MockDriver) =>
 			(driver.side.readFeatures() >> 34n) & 1n;
 		expect([modern, legacy, split].map(packed)).toEqual([1n, 0n, 0n]);
+	});
+
+	it("on the lguest bus, interrupt by edges that queues may share", () => {
+		const disks = Array.from({ length: 8 }, () => ({
+			backend: new MemoryDisk(1 << 20),
+		}));
+		const { slots, board, memory, request, log, ramBytes } = setUp(
+			{ disks, entropy: true, transport: "lguest" },
+			1 << 20,
+		);
+		const bus = { notify: slots.notify.bind(slots) };
+		const latch = new EdgeLatch();
+		const sideAt = (address: number) =>
+			new LguestSide(bus, memory, latch, address, false);
+		const sides = [sideAt(ramBytes)];
+		for (let i = 1; i < 9; i++) sides.push(sideAt(sides.at(-1)?.end ?? 0));
+		const [first, ninth] = [sides[0], sides[8]].map((side) => {
+			const driver = new MockDriver(side as LguestSide, memory);
+			driver.start();
+			return driver;
+		});
+		board.ports.write(0x21, 1, 0);
+		first?.queue().exchange(new Uint8Array(16), room(512), room(1));
+		expect(request(5)).toBe(1);
+		expect(log).toEqual(["wake"]);
+		// As the CPU takes it; nobody tells the device.
+		board.pic.master.serve(5);
+		expect(request(5)).toBe(0);
+		ninth?.queue().exchange(room(4));
+		expect(request(5)).toBe(1);
+		expect(slots.notify(0x1234, 0)).toBe(false);
+	});
+
+	it("hear no NOTIFY where there is no descriptor page", () => {
+		expect(setUp({ entropy: true }).slots.notify(0, 0)).toBe(false);
 	});
 });

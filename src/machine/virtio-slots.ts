@@ -27,7 +27,7 @@ import { Net } from "../virtio/devices/net.ts";
 import { isGuestCid, Vsock } from "../virtio/devices/vsock.ts";
 import { orderedDisk } from "../virtio/ordered-disk.ts";
 import type { Pc } from "./pc.ts";
-import { TRANSPORTS, type TransportName } from "./sockets.ts";
+import { type Sockets, type TransportName, transportKind } from "./sockets.ts";
 
 /** A disk for the guest. */
 export interface DiskOptions {
@@ -135,22 +135,33 @@ export interface SlotWires {
 	readonly onDevice: (event: DeviceEvent) => void;
 }
 
+/** Guest memory, and where its RAM ends. */
+export interface SlotMemory {
+	readonly memory: GuestMemory;
+	readonly ramBytes: number;
+}
+
 /** The virtio devices of one board. */
 export class VirtioSlots {
 	readonly devices: readonly VirtioDevice[];
 	/** For the machine's description. */
 	readonly acpiDevices: readonly Aml[];
+	readonly #sockets: Sockets;
 
 	constructor(
 		board: Pc,
-		memory: GuestMemory,
+		{ memory, ramBytes }: SlotMemory,
 		models: readonly DeviceModel[],
 		options: VirtioOptions,
 		wires: SlotWires,
 	) {
-		const { legacy, makeSockets } = TRANSPORTS[options.transport ?? "mmio"];
-		const sockets = makeSockets({ board, memory, wake: wires.wake });
-		const rules = { legacy, packed: options.packedRings ?? true };
+		const { legacy, makeSockets } = transportKind(options.transport);
+		const { wake } = wires;
+		const sockets = makeSockets({ board, memory, ramBytes, wake });
+		this.#sockets = sockets;
+		const isPlaced = sockets.notify !== undefined;
+		const packed = (options.packedRings ?? true) && !isPlaced;
+		const rules = { legacy, packed };
 		this.devices = models.map((model, index) => {
 			const device = new VirtioDevice(model, memory, rules);
 			const { deviceId } = model;
@@ -166,6 +177,11 @@ export class VirtioSlots {
 			return device;
 		});
 		this.acpiDevices = sockets.acpiDevices();
+	}
+
+	/** The guest's NOTIFY; false where there is nobody to hear it. */
+	notify(address: number, lengthBytes: number): boolean {
+		return this.#sockets.notify?.(address, lengthBytes) ?? false;
 	}
 
 	/** Whether some backend is at work. */

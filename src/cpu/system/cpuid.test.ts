@@ -57,6 +57,16 @@ describe("CpuIdentity", () => {
 		expect(silent.query(0x4000_0000, 0)).toEqual([0, 0, 0, 0]);
 	});
 
+	it("has a leaf behind the signature only if the hypervisor wants one", () => {
+		const leaves = (cpu: CpuIdentity) =>
+			[0x4000_0000, 0x4000_0001].map((leaf) => cpu.query(leaf, 0)[0]);
+		const hypervisorLeaf = [7, 0, 0, 0] as const;
+		expect(leaves(new CpuIdentity({ hypervisorLeaf }))).toEqual([
+			0x4000_0001, 7,
+		]);
+		expect(leaves(new CpuIdentity())).toEqual([0x4000_0000, 0]);
+	});
+
 	it("gives the brand in three leaves, padded with zeros", () => {
 		const cpu = new CpuIdentity({ brand: "Some CPU" });
 		const words = [0x8000_0002, 0x8000_0003, 0x8000_0004].flatMap((leaf) =>

@@ -133,10 +133,13 @@ export interface CpuIdentityOptions {
 	readonly brand?: string;
 	/** Twelve characters in leaf 0x40000000. */
 	readonly hypervisor?: string;
+	/** The leaf behind it, which means what the hypervisor says it means. */
+	readonly hypervisorLeaf?: CpuidLeaf;
 }
 
 /** EAX EBX ECX EDX. */
-type Leaf = readonly [number, number, number, number];
+export type CpuidLeaf = readonly [number, number, number, number];
+type Leaf = CpuidLeaf;
 
 const VENDOR = "GenuineIntel";
 const HYPERVISOR = "lguestlguest";
@@ -179,7 +182,7 @@ export class CpuIdentity {
 		this.eferBits = this.#unlocked("efer");
 		this.#addBasicLeaves();
 		if (tscHz !== undefined) this.#addFrequencyLeaves(tscHz);
-		this.#addHypervisorLeaves(options.hypervisor ?? HYPERVISOR);
+		this.#addHypervisorLeaves(options);
 		this.#addExtendedLeaves(options.brand ?? BRAND);
 	}
 
@@ -226,10 +229,13 @@ export class CpuIdentity {
 		this.#set(0x16, [mhz, mhz, 100, 0]);
 	}
 
-	#addHypervisorLeaves(signature: string): void {
+	#addHypervisorLeaves(options: CpuIdentityOptions): void {
 		if (!this.has("hypervisor")) return;
-		const [b, c, d] = words(signature);
-		this.#set(HYPERVISOR_BASE, [HYPERVISOR_BASE, b, c, d] as Leaf);
+		const { hypervisor = HYPERVISOR, hypervisorLeaf } = options;
+		const [b, c, d] = words(hypervisor);
+		const last = HYPERVISOR_BASE + (hypervisorLeaf === undefined ? 0 : 1);
+		this.#set(HYPERVISOR_BASE, [last, b, c, d] as Leaf);
+		if (hypervisorLeaf !== undefined) this.#set(last, hypervisorLeaf);
 	}
 
 	#addExtendedLeaves(brand: string): void {
