@@ -13,7 +13,7 @@
  *
  * Relies on the CPU's state; the machine relies on it.
  *
- * @journey D:176 A call to the hypervisor
+ * @journey D:194 A call to the hypervisor
  */
 
 import { type CpuidLeaf, fields, type StateView } from "../cpu/index.ts";

@@ -5,7 +5,7 @@
  *
  * Relies on the bus and the board; `sockets.ts` has it in its table.
  *
- * @journey D:184 Sockets on a page of bytes
+ * @journey D:196 Sockets on a page of bytes
  */
 
 import type { InterruptLine } from "../chipset/bus.ts";

@@ -17,7 +17,7 @@
  *
  * Relies on the page and on devices; the machine and the Host rely on it.
  *
- * @journey D:174 Notify
+ * @journey D:192 Notify
  */
 
 import { LGUEST_DEVICE_DESC, LGUEST_LENGTH_MAX } from "../../lguest/abi.ts";

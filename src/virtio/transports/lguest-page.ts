@@ -12,7 +12,7 @@
  * Relies on guest memory, which must reach above RAM and be zero there; the
  * bus relies on it.
  *
- * @journey D:172 A page of bytes
+ * @journey D:190 A page of bytes
  */
 
 import { UsageError } from "../../errors.ts";
