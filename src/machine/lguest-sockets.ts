@@ -24,7 +24,7 @@ export class LguestSockets implements Sockets {
 
 	constructor({ board, memory, ramBytes, wake }: SocketSurroundings) {
 		const lines = new Map<number, InterruptLine>(
-			FREE_IRQS.map((irq) => [irq, board.pic.line(irq)]),
+			FREE_IRQS.map((irq) => [irq, board.line(irq)]),
 		);
 		for (const irq of FREE_IRQS) board.pic.makeEdgeTriggered(irq);
 		let given = 0;
