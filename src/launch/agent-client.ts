@@ -22,6 +22,9 @@ import {
 import { GuestProcess } from "./guest-process.ts";
 import type { PipeEnd } from "./pipe.ts";
 
+/** How long after the port was closed the guest itself may end. */
+const LOST_FOR_MS = 1000;
+
 /** For the life of a guest, restarts included. */
 export class AgentClient {
 	readonly #end: PipeEnd;
@@ -32,6 +35,8 @@ export class AgentClient {
 	/** Why there will never be one. */
 	#gone: Error | undefined;
 	#waiting: (() => void)[] = [];
+	/** Runs while it is open why the agent went. */
+	#lost: UniversalTimer | undefined;
 
 	constructor(end: PipeEnd) {
 		this.#end = end;
@@ -68,11 +73,13 @@ export class AgentClient {
 		this.#decoder.reset();
 		if (open) return;
 		this.#present = false;
-		this.#failAll(new AgentError("The guest's agent has gone."));
+		// A guest that ends closes the port first, and that is the better reason.
+		this.#lost ??= setTimeout(() => this.#giveUp(), LOST_FOR_MS);
 	}
 
 	/** The guest has ended. */
 	release(error: Error): void {
+		clearTimeout(this.#lost);
 		this.#gone = error;
 		this.#present = false;
 		this.#failAll(error);
@@ -112,8 +119,16 @@ export class AgentClient {
 				{ hint: "Use the agent that came with this lguest." },
 			);
 		}
+		if (this.#lost !== undefined) this.#giveUp();
 		this.#present = true;
 		this.#wake();
+	}
+
+	/** What the old agent ran is lost, whether or not a new one is there. */
+	#giveUp(): void {
+		clearTimeout(this.#lost);
+		this.#lost = undefined;
+		this.#failAll(new AgentError("The guest's agent has gone."));
 	}
 
 	#failAll(error: Error): void {

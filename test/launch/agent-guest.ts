@@ -1,0 +1,48 @@
+/**
+ * A guest with lguest's agent, for tests of `exec`: Debian's unmodified kernel,
+ * its own virtio modules, busybox, and the agent started by a script. Relies on
+ * Debian's packages and a C compiler for i386.
+ */
+
+import { readFile } from "node:fs/promises";
+import type { LaunchOptions } from "lguest";
+import { debianAsset, debianModules } from "../../scripts/debian.ts";
+import { FREESTANDING, guestProgram } from "../../scripts/guest-program.ts";
+import { initramfs } from "../../scripts/initramfs.ts";
+
+const START = `set -e
+for module in $(cat /lib/modules/order); do insmod /lib/modules/$module.ko; done
+mkdir -p /tmp
+exec /bin/agent
+`;
+
+/** What to launch; undefined where something is not to be had. */
+export async function agentGuest(): Promise<LaunchOptions | undefined> {
+	const kernel = await debianAsset("kernel-686");
+	const wanted = ["virtio_mmio", "virtio_console"];
+	const modules = await debianModules("kernel-686", wanted);
+	const agent = await guestProgram("default/agent.c", FREESTANDING);
+	if (kernel === undefined || !modules || agent === undefined) return undefined;
+	const files = modules.map(async ({ name, path }) => ({
+		path: `lib/modules/${name}.ko`,
+		data: await readFile(path),
+	}));
+	const initrd = await initramfs([
+		...(await Promise.all(files)),
+		{
+			path: "lib/modules/order",
+			data: modules.map(({ name }) => `${name}\n`).join(""),
+		},
+		{ path: "bin/agent", data: await readFile(agent), executable: true },
+		{ path: "start", data: START },
+	]);
+	if (initrd === undefined) return undefined;
+	return {
+		kernel,
+		initrd,
+		kernelArguments: ["SCRIPT=/start", "quiet"],
+		memoryBytes: 128 << 20,
+		engine: "auto",
+		agent: true,
+	};
+}
