@@ -9,7 +9,8 @@
  * | 2, SHUTDOWN  | address of a message | 1 or 2       | power off, or restart |
  * | 17, NOTIFY   | address              | bytes, or 0  | look there            |
  *
- * No register changes. Outside CPL 0, and with other numbers, VMCALL is #UD.
+ * No register changes. Since the guest also finds KVM's signature, whatever else
+ * it calls is answered as KVM answers what it does not know.
  *
  * Relies on the CPU's state; the machine relies on it.
  *
@@ -52,7 +53,7 @@ export function lguestLeaf(
 	];
 }
 
-/** False: there is no such call, and so no such instruction. */
+/** False: there is no such call. */
 export function answerHypercall(
 	state: StateView,
 	listener: HypercallListener,
@@ -69,6 +70,16 @@ export function answerHypercall(
 		default:
 			return false;
 	}
+}
+
+/** Results of KVM (Linux 6.1, `uapi/linux/kvm_para.h`). */
+const KVM_ENOSYS = 1000;
+const KVM_EPERM = 1;
+
+/** No such call; only the kernel may try any. */
+export function refuseHypercall(state: StateView): void {
+	const mayCall = state.get32(fields.CPL) === 0;
+	state.set32(fields.GPR, mayCall ? -KVM_ENOSYS : -KVM_EPERM, EAX);
 }
 
 function shutDown(reason: number, listener: HypercallListener): boolean {

@@ -5,6 +5,7 @@ import {
 	multibootImage,
 	tripleFaultCode,
 } from "../../test/boot/multiboot-image.ts";
+import { fields } from "../cpu/index.ts";
 import { formatCode } from "./crash-report.ts";
 import { Machine, type MachineOptions } from "./machine.ts";
 import type { ConsoleBackend } from "./serial-console.ts";
@@ -229,7 +230,7 @@ describe("A machine", () => {
 
 	it("has a descriptor page above RAM where CPUID says, also after a restart", async () => {
 		const code = [
-			...[0xb8, ...dword(0x4000_0001), 0x0f, 0xa2], // mov eax; cpuid
+			...[0xb8, ...dword(0x4000_0101), 0x0f, 0xa2], // mov eax; cpuid
 			...[0xc1, 0xe3, 12], // shl ebx, 12
 			...[0x8a, 0x03, 0x04, 0x30], // mov al, [ebx]; add al, '0'
 			...[0xba, ...dword(COM1), 0xee], // mov edx; out dx, al
@@ -247,14 +248,16 @@ describe("A machine", () => {
 		expect(console.printed.slice(0, 3)).toBe("444");
 	});
 
-	it("powers off by a hypercall on the lguest bus, and knows none elsewhere", async () => {
+	it("powers off by a hypercall on the lguest bus, and refuses it elsewhere", async () => {
 		const code = [
 			...[0xb8, ...dword(2), 0xb9, ...dword(1)], // SHUTDOWN, power off
 			...[0x0f, 0x01, 0xc1], // vmcall
 		];
 		const { machine } = await machineWith(code, { transport: "lguest" });
 		expect(await machine.run()).toEqual({ kind: "poweroff" });
-		const other = await machineWith(code);
-		expect((await other.machine.run()).kind).toBe("triple-fault");
+		const other = await machineWith([...code, 0xfa, 0xf4]); // cli; hlt
+		expect((await other.machine.run()).kind).toBe("halted-forever");
+		const { GPR } = fields;
+		expect(other.machine.cpu.state.get32(GPR, 0)).toBe(-1000);
 	});
 });

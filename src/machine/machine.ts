@@ -31,7 +31,7 @@ import {
 	WallClock,
 } from "./clock.ts";
 import { type CrashReport, crashReport } from "./crash-report.ts";
-import { answerHypercall, lguestLeaf } from "./hypercalls.ts";
+import { answerHypercall, lguestLeaf, refuseHypercall } from "./hypercalls.ts";
 import { enterInitialState } from "./initial-state.ts";
 import { Pause } from "./pause.ts";
 import { Pc, PcBus } from "./pc.ts";
@@ -131,17 +131,25 @@ export class Machine {
 		this.#clock = this.#makeClock();
 		this.#bus = new PcBus(this.#clock);
 		this.cpu = makeCpu(options, this.#bus);
-		if (transportKind(options.transport).bytesAboveRam !== undefined) {
-			this.cpu.hypercall = () =>
-				answerHypercall(this.cpu.state, {
-					notify: (address, bytes) => this.#slots.notify(address, bytes),
-					shutDown: (kind) => this.#end({ kind }),
-				});
-		}
+		this.cpu.hypercall = () => this.#hypercall();
 		this.#clock.onSooner = () => this.cpu.requestExit();
 		this.#console = new SerialConsole(options.console);
 		this.pc = this.#makeBoard();
 		options.console.onInput = () => this.#onInput();
+	}
+
+	/** The lguest bus has calls of its own; all others are answered as KVM would. */
+	#hypercall(): boolean {
+		const { state } = this.cpu;
+		const { bytesAboveRam } = transportKind(this.#options.transport);
+		const answered =
+			bytesAboveRam !== undefined &&
+			answerHypercall(state, {
+				notify: (address, bytes) => this.#slots.notify(address, bytes),
+				shutDown: (kind) => this.#end({ kind }),
+			});
+		if (!answered) refuseHypercall(state);
+		return true;
 	}
 
 	/** Runs until the guest ends; resets happen within. */
@@ -253,10 +261,10 @@ export class Machine {
 	}
 
 	#makeBoard(): Pc {
-		const { memoryBytes, debugExitPort } = this.#options;
+		const { debugExitPort } = this.#options;
 		const board = new Pc({
 			clock: this.#clock,
-			memoryBytes,
+			memory: this.cpu.memory,
 			...(debugExitPort !== undefined && { debugExitPort }),
 			wires: {
 				onInterruptLine: (level) => this.cpu.setInterruptLine(level),
@@ -387,6 +395,7 @@ function makeCpu(options: MachineOptions, bus: PcBus): Cpu {
 		const identity = {
 			tscHz: TSC_HZ,
 			localApic: true,
+			kvmClock: true,
 			...(bytesAboveRam > 0 && {
 				hypervisorLeaf: lguestLeaf(memoryBytes, bytesAboveRam),
 			}),

@@ -21,6 +21,7 @@ import { DebugExit } from "../chipset/debug-exit.ts";
 import { I8042 } from "../chipset/i8042.ts";
 import { decodeMsi } from "../chipset/interrupt-message.ts";
 import { IO_APIC_ADDRESS, IO_APIC_BYTES, IoApic } from "../chipset/io-apic.ts";
+import { KvmClock } from "../chipset/kvm-clock.ts";
 import { LegacyPorts } from "../chipset/legacy-ports.ts";
 import {
 	LocalApic,
@@ -36,6 +37,7 @@ import { RtcCmos } from "../chipset/rtc-cmos.ts";
 import { Uart16550 } from "../chipset/uart-16550.ts";
 import type { AccessSize, CpuBus } from "../cpu/index.ts";
 import { UsageError } from "../errors.ts";
+import type { GuestMemory } from "../memory/guest-memory.ts";
 import { type MachineClock, TSC_HZ } from "./clock.ts";
 
 /** The wires that leave the board. */
@@ -59,7 +61,7 @@ export interface PcWires {
 /** What differs between boards. */
 export interface PcOptions {
 	readonly clock: MachineClock;
-	readonly memoryBytes: number;
+	readonly memory: GuestMemory;
 	readonly wires: PcWires;
 	/** Puts a debug exit at this port. */
 	readonly debugExitPort?: number;
@@ -100,16 +102,24 @@ export class Pc {
 	readonly pic = new PicPair();
 	readonly ioApic: IoApic;
 	readonly localApic: LocalApic;
+	readonly kvmClock: KvmClock;
 	readonly pci: PciRoot;
 	readonly pit: Pit8254;
 	readonly rtc: RtcCmos;
 	readonly uart: Uart16550;
 	readonly acpiPm: AcpiPm;
 
-	constructor({ clock, memoryBytes, wires, debugExitPort }: PcOptions) {
+	constructor({ clock, memory, wires, debugExitPort }: PcOptions) {
 		const { ports, pic } = this;
 		this.ioApic = new IoApic((message) => this.localApic.receive(message));
 		this.localApic = this.#makeLocalApic(clock, wires);
+		this.kvmClock = new KvmClock({
+			memory,
+			nowNs: () => clock.nowNs(),
+			wallSeconds: () => clock.wallSeconds(),
+			frequencyHz: TSC_HZ,
+			tscOffset: wires.tscOffset,
+		});
 		this.mmio.register(IO_APIC_ADDRESS, IO_APIC_BYTES, this.ioApic);
 		this.pci = new PciRoot({
 			interruptLine: (line) => this.#pciLine(line),
@@ -118,7 +128,7 @@ export class Pc {
 		this.pit = new Pit8254(clock, this.line(IRQ_TIMER));
 		this.rtc = new RtcCmos(clock, this.line(IRQ_RTC), {
 			wallSeconds: () => clock.wallSeconds(),
-			memoryBytes,
+			memoryBytes: memory.sizeBytes,
 		});
 		this.uart = new Uart16550(clock, this.line(IRQ_COM1));
 		this.acpiPm = new AcpiPm(clock, this.line(ACPI_SCI_IRQ));
@@ -264,22 +274,23 @@ export class PcBus implements CpuBus {
 
 	timeStampMoved(): void {
 		this.#pc.localApic.timer.timeStampMoved();
+		this.#pc.kvmClock.publish();
 	}
 
 	readMsr(number: number): bigint | undefined {
-		const { localApic } = this.#pc;
+		const { localApic, kvmClock } = this.#pc;
 		switch (number) {
 			case MSR_APIC_BASE:
 				return BigInt(localApic.base >>> 0);
 			case MSR_TSC_DEADLINE:
 				return localApic.timer.deadline;
 			default:
-				return undefined;
+				return kvmClock.readMsr(number);
 		}
 	}
 
 	writeMsr(number: number, value: bigint): boolean {
-		const { localApic } = this.#pc;
+		const { localApic, kvmClock } = this.#pc;
 		switch (number) {
 			case MSR_APIC_BASE:
 				return localApic.writeBase(value);
@@ -287,7 +298,7 @@ export class PcBus implements CpuBus {
 				localApic.timer.writeDeadline(value);
 				return true;
 			default:
-				return false;
+				return kvmClock.writeMsr(number, value);
 		}
 	}
 

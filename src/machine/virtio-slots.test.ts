@@ -21,7 +21,7 @@ function setUp(options: VirtioOptions, bytesAboveRam = 0) {
 	const ignore = () => {};
 	const board = new Pc({
 		clock,
-		memoryBytes: memory.sizeBytes,
+		memory,
 		wires: {
 			onInterruptLine: ignore,
 			onNmi: ignore,

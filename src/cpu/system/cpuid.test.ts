@@ -67,6 +67,31 @@ describe("CpuIdentity", () => {
 		expect(leaves(new CpuIdentity())).toEqual([0x4000_0000, 0]);
 	});
 
+	it("offers the paravirtual clock by the name kernels look for, and itself behind", () => {
+		const cpu = new CpuIdentity({ kvmClock: true });
+		const [last, b, c, d] = cpu.query(0x4000_0000, 0);
+		expect(text(b, c, d)).toBe("KVMKVMKVM\0\0\0");
+		expect(last).toBe(0x4000_0001);
+		expect(cpu.query(0x4000_0001, 0)).toEqual([0x0100_000b, 0, 0, 0]);
+		expect(text(...cpu.query(0x4000_0100, 0).slice(1))).toBe("lguestlguest");
+		expect(cpu.query(0x4000_0200, 0)).toEqual(cpu.query(7, 0));
+	});
+
+	it("shows a local APIC with its timer only where there is one, and while it is on", () => {
+		const timer = (cpu: CpuIdentity) => [
+			(cpu.query(1, 0)[3] >>> 9) & 1,
+			(cpu.query(1, 0)[2] >>> 24) & 1,
+			cpu.query(6, 0)[0],
+		];
+		expect(timer(new CpuIdentity())).toEqual([0, 0, 0]);
+		const cpu = new CpuIdentity({ localApic: true });
+		expect(timer(cpu)).toEqual([1, 1, 4]);
+		cpu.showLocalApic(false);
+		expect(timer(cpu)).toEqual([0, 1, 4]);
+		cpu.showLocalApic(true);
+		expect(timer(cpu)).toEqual([1, 1, 4]);
+	});
+
 	it("gives the brand in three leaves, padded with zeros", () => {
 		const cpu = new CpuIdentity({ brand: "Some CPU" });
 		const words = [0x8000_0002, 0x8000_0003, 0x8000_0004].flatMap((leaf) =>

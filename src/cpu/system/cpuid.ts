@@ -126,12 +126,14 @@ export const DECODED_FEATURES: ReadonlySet<string> = new Set([
 /** What the machine decides about the processor. */
 export interface CpuIdentityOptions {
 	readonly features?: readonly Feature[];
+	/** Whether the paravirtual clock answers to its registers. */
+	readonly kvmClock?: boolean;
 	/** Whether there is a local APIC around the processor. */
 	readonly localApic?: boolean;
 	/** Ticks per second of the time-stamp counter; saves the guest measuring it. Absent = unknown. */
 	readonly tscHz?: number;
 	readonly brand?: string;
-	/** Twelve characters in leaf 0x40000000. */
+	/** Twelve characters in the first leaf for hypervisors that is free. */
 	readonly hypervisor?: string;
 	/** The leaf behind it, which means what the hypervisor says it means. */
 	readonly hypervisorLeaf?: CpuidLeaf;
@@ -153,6 +155,15 @@ const CACHE_DESCRIPTORS = 0x00ff_0001;
 /** 36 physical address bits (`PHYSICAL_ADDRESS_BITS` of the page walk), 32 linear ones. */
 const ADDRESS_SIZES = 36 | (32 << 8);
 const HYPERVISOR_BASE = 0x4000_0000;
+const HYPERVISOR_STRIDE = 0x100;
+const HYPERVISOR_END = HYPERVISOR_BASE + 2 * HYPERVISOR_STRIDE;
+const KVM = "KVMKVMKVM\0\0\0";
+/**
+ * Clock registers by their old and new numbers, whose time all processors agree
+ * on; writes to port 0x80 need not be waited for (Linux 6.1,
+ * `Documentation/virt/kvm/x86/cpuid.rst`).
+ */
+const KVM_FEATURES = (1 << 0) | (1 << 1) | (1 << 3) | (1 << 24);
 const EXTENDED_BASE = 0x8000_0000;
 const LAST_EXTENDED = 0x8000_0008;
 const LAST_BASIC = 7;
@@ -229,13 +240,27 @@ export class CpuIdentity {
 		this.#set(0x16, [mhz, mhz, 100, 0]);
 	}
 
+	/**
+	 * Kernels look for what they know at every 256th leaf. The paravirtual clock
+	 * goes by the name of KVM; ours comes behind.
+	 */
 	#addHypervisorLeaves(options: CpuIdentityOptions): void {
 		if (!this.has("hypervisor")) return;
-		const { hypervisor = HYPERVISOR, hypervisorLeaf } = options;
-		const [b, c, d] = words(hypervisor);
-		const last = HYPERVISOR_BASE + (hypervisorLeaf === undefined ? 0 : 1);
-		this.#set(HYPERVISOR_BASE, [last, b, c, d] as Leaf);
-		if (hypervisorLeaf !== undefined) this.#set(last, hypervisorLeaf);
+		const { hypervisor = HYPERVISOR, hypervisorLeaf, kvmClock } = options;
+		let base = HYPERVISOR_BASE;
+		if (kvmClock) {
+			this.#addHypervisor(base, KVM, [KVM_FEATURES, 0, 0, 0]);
+			base += HYPERVISOR_STRIDE;
+		}
+		this.#addHypervisor(base, hypervisor, hypervisorLeaf);
+	}
+
+	/** A signature, and the leaf behind it. */
+	#addHypervisor(base: number, signature: string, behind?: CpuidLeaf): void {
+		const [b, c, d] = words(signature);
+		const last = behind === undefined ? base : base + 1;
+		this.#set(base, [last, b, c, d] as Leaf);
+		if (behind !== undefined) this.#set(last, behind);
 	}
 
 	#addExtendedLeaves(brand: string): void {
@@ -283,7 +308,7 @@ export class CpuIdentity {
 /** Hypervisor and extended leaves: unknown ones there are zero. */
 function isSpecial(leaf: number): boolean {
 	return (
-		(leaf >= HYPERVISOR_BASE && leaf <= HYPERVISOR_BASE + 0xff) ||
+		(leaf >= HYPERVISOR_BASE && leaf < HYPERVISOR_END) ||
 		(leaf >= EXTENDED_BASE && leaf <= LAST_EXTENDED)
 	);
 }
