@@ -20,6 +20,7 @@ import {
 	ldtSelector,
 	SS_FLAT,
 } from "./environment.ts";
+import { vectorsOfHypervisor } from "./hypervisor.ts";
 import { randomControlWord, randomFx, randomMxcsr } from "./initial-state.ts";
 import {
 	biasedBcd,
@@ -280,7 +281,7 @@ export const BEFORE: Readonly<Record<string, Before>> = {
 	AAD: immediateOf((r) => (r.chance(0.6) ? 10 : r.below(256))),
 	INT: immediateOf((r) => {
 		const vector = r.chance(0.3) ? r.pick([3, 4]) : r.below(256);
-		return vector === 0x80 ? 0x81 : vector;
+		return vector === 0x80 || vectorsOfHypervisor().has(vector) ? 0x81 : vector;
 	}),
 };
 
