@@ -125,7 +125,8 @@ async function availableEngines(
 		obstacles.qemu = "qemu-system-i386 is not installed";
 	}
 	if (!(await runsI386())) {
-		obstacles.native = "this machine does not run i386 programs";
+		obstacles.native =
+			"this machine's kernel runs no i386 programs, and an emulator's times would not be the machine's";
 	}
 	for (const engine of wanted) {
 		if (obstacles[engine]) say(`skipping ${engine}: ${obstacles[engine]}`);

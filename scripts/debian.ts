@@ -127,6 +127,7 @@ const TEST_TOOLS: Readonly<Record<string, string>> = {
 	"acpica-tools": "/usr/bin/iasl",
 	e2fsprogs: "/sbin/mke2fs",
 	"qemu-utils": "/usr/bin/qemu-img",
+	"qemu-user": "/usr/bin/qemu-i386",
 	bsdutils: "/usr/bin/script",
 	cpio: "/usr/bin/cpio",
 	make: "/usr/bin/make",
