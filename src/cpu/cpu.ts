@@ -91,8 +91,11 @@ export type ExitReason =
 	/** `requestExit` was called. */
 	| "requested";
 
-/** "cold" interprets; "auto" also compiles what is hot. */
-export type EngineKind = "cold" | "auto";
+/** "cold" interprets; "auto" also compiles what is hot; "hot" compiles every branch target at once, for tests. */
+export type EngineKind = "cold" | "auto" | "hot";
+
+/** Arrivals by branch that make code hot. Powers of two. */
+const HOT_ARRIVALS = { cold: 0, auto: 4096, hot: 1 } as const;
 
 export interface CpuOptions {
 	readonly memoryBytes: number;
@@ -171,11 +174,11 @@ export class Cpu implements SystemContext {
 		this.mmu = new Mmu(buffer, this.state, this.memory, bus, this.#code);
 		this.#engine = new ColdEngine(
 			memory,
-			this.#imports(options.engine === "auto"),
+			this.#imports(options.engine ?? "cold"),
 			{ semanticsOf, kernels: KERNELS },
 			inlineForms(features),
 		);
-		if (options.engine === "auto") {
+		if (options.engine === "auto" || options.engine === "hot") {
 			const { memory: ram } = this;
 			this.#hot = new HotEngine(this.#engine, this.#code, ram, features);
 		}
@@ -236,6 +239,11 @@ export class Cpu implements SystemContext {
 	controlChanged(): void {
 		this.mmu.controlRegistersChanged();
 		this.#modeChanged();
+	}
+
+	/** Has the code at RIP compiled before the next `run`, as if it were hot; for tests, which want many regions in one module. */
+	warmUp(): void {
+		this.#becameHot(this.state.getU32(RIP));
 	}
 
 	/** Runs at most `budget` instructions. */
@@ -420,9 +428,14 @@ export class Cpu implements SystemContext {
 	}
 
 	/** The border: nothing is thrown through generated code. */
-	#imports(withRegions: boolean): EngineImports {
+	#imports(engine: EngineKind): EngineImports {
+		const becameHot = (rip: number) => {
+			this.#becameHot(rip >>> 0);
+			if (engine === "hot") this.#hot?.compileWanted();
+		};
 		return {
-			hot: withRegions ? (rip) => this.#becameHot(rip >>> 0) : undefined,
+			hot: engine === "cold" ? undefined : becameHot,
+			hotArrivals: HOT_ARRIVALS[engine],
 			translate: (low, high, bytes, intent) => {
 				try {
 					const segment = intent >>> INTENT_BITS;

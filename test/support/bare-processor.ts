@@ -101,6 +101,7 @@ export class BareProcessor {
 			system: () => this.#breakpoint(),
 			resolve: () => this.#resolve(),
 			hot: undefined,
+			hotArrivals: 0,
 		};
 		const source = { semanticsOf, kernels: KERNELS };
 		this.#engine = new ColdEngine(memory, imports, source, []);

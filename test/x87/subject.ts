@@ -93,6 +93,7 @@ export class Subject {
 			system: () => 0,
 			resolve: () => this.#record,
 			hot: undefined,
+			hotArrivals: 0,
 		};
 		const source = {
 			semanticsOf: (mnemonic: string) => semantics[mnemonic],

@@ -27,6 +27,7 @@ function smallCache() {
 		system: nothing,
 		resolve: nothing,
 		hot: undefined,
+		hotArrivals: 0,
 	};
 	const source = { semanticsOf, kernels: [] };
 	const engine = new ColdEngine(memory, imports, source, [], MOST_HANDLERS);

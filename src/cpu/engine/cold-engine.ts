@@ -48,6 +48,8 @@ export interface EngineImports {
 	resolve(): number;
 	/** A branch target at this RIP has become hot; undefined = the cold engine alone. */
 	readonly hot: ((ripLow: number) => void) | undefined;
+	/** Arrivals by branch that make code hot; a power of two. */
+	readonly hotArrivals: number;
 }
 
 /** Where meanings come from. */
@@ -217,6 +219,7 @@ export class ColdEngine {
 			...base,
 			resolve,
 			hot: this.#imports.hot && hot,
+			hotArrivals: this.#imports.hotArrivals,
 			handlerType,
 		});
 		loop.emit(forms, (e, form) => this.emitForm(e, form));

@@ -84,6 +84,8 @@ export interface LoopContext extends InstructionContext {
 	readonly resolve: FunctionRef;
 	/** (RIP low) → a branch target has become hot; undefined = no profiling, no regions. */
 	readonly hot: FunctionRef | undefined;
+	/** Arrivals by branch that make code hot, and again that many later. Power of two. */
+	readonly hotArrivals: number;
 	/** (record, ripPage) → status: the type of out-of-line handlers. */
 	readonly handlerType: FunctionType;
 }
@@ -92,8 +94,6 @@ export interface LoopContext extends InstructionContext {
 export type EmitForm = (emitter: ColdEmitter, form: ColdForm) => void;
 
 const CS = 1;
-/** Arrivals by branch that make code hot, and again that many later. Power of two. */
-const HOT_ARRIVALS = 4096;
 
 export class ColdLoop {
 	readonly #code: FunctionBuilder;
@@ -409,7 +409,7 @@ export class ColdLoop {
 
 	/** Counts an arrival by branch at the record; tells when it is hot. */
 	#count(): void {
-		const { hot } = this.#context;
+		const { hot, hotArrivals } = this.#context;
 		if (hot === undefined) return;
 		const e = this.#e;
 		const count = e.let(
@@ -424,7 +424,7 @@ export class ColdLoop {
 			expr(count),
 			RECORD_COUNT,
 		);
-		const due = e.eqz(e.and(count, e.i32(HOT_ARRIVALS - 1)));
+		const due = e.eqz(e.and(count, e.i32(hotArrivals - 1)));
 		this.#code.if(expr(due), () =>
 			this.#code.evaluate(call(hot, expr(e.wrap(this.#rip())))),
 		);
