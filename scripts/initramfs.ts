@@ -133,15 +133,16 @@ function directoriesFor(paths: readonly string[]): CpioEntry[] {
 }
 
 /**
- * The path of an image with Debian's busybox and `files`, built once per
- * content. `undefined` where `debianAsset` cannot provide busybox.
+ * The path of an image with Debian's busybox, `files` and an `init` (the one
+ * above unless given), built once per content. `undefined` where `debianAsset` cannot provide busybox.
  */
 export async function initramfs(
 	files: readonly ExtraFile[] = [],
+	init: string = INIT,
 ): Promise<string | undefined> {
 	const busybox = await debianAsset("busybox-i386");
 	if (busybox === undefined) return undefined;
-	const image = buildInitramfs(await readFile(busybox), files);
+	const image = buildInitramfs(await readFile(busybox), files, init);
 	const digest = createHash("sha256").update(image).digest("hex").slice(0, 16);
 	const path = join(CACHE, "initramfs", `${digest}.cpio`);
 	if (existsSync(path)) return path;

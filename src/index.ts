@@ -100,6 +100,7 @@ export { featureSet } from "./virtio/constants.ts";
 export type { DescriptorChain } from "./virtio/descriptor-chain.ts";
 export type { DeviceModel, DevicePort } from "./virtio/device-model.ts";
 export type { ConsolePortOptions } from "./virtio/devices/console.ts";
+export type { FrameOffload, FrameSegments } from "./virtio/frame-offload.ts";
 export { MemoryDisk, OverlayDisk } from "./virtio/memory-disk.ts";
 export { NetSwitch, type SwitchPort } from "./virtio/net-switch.ts";
 export type { Virtqueue } from "./virtio/virtqueue.ts";

@@ -41,6 +41,8 @@ export interface NetworkOptions {
 	readonly backend: NetBackend;
 	/** Six bytes; unlike that of anybody on the same network. */
 	readonly mac: Uint8Array;
+	/** Whether checksums and large frames may be left to others; default: yes. */
+	readonly offloads?: boolean;
 }
 
 /** Sockets between guest and embedder. */
@@ -98,7 +100,10 @@ export function makeModels(
 	);
 	return [
 		...disks,
-		...networks.map(({ backend, mac }) => new Net(backend, mac)),
+		...networks.map(
+			({ backend, mac, offloads = true }) =>
+				new Net(backend, mac, { offloads }),
+		),
 		...(consolePorts === undefined ? [] : [new Console(consolePorts)]),
 		...(options.entropy ? [new Entropy({ fill: fillRandom })] : []),
 		...(options.vsock === undefined ? [] : [makeVsock(options.vsock)]),

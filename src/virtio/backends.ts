@@ -7,10 +7,12 @@
  * `undefined`, which saves the guest a wait. A rejected promise, or a throw,
  * becomes an error status for the guest, never more.
  *
- * Relies on nothing; devices and embedders rely on it.
+ * Relies on frame offloads; devices and embedders rely on it.
  *
  * @journey D:140 What stands behind a device
  */
+
+import type { FrameOffload } from "./frame-offload.ts";
 
 /** Done at once, or later. */
 export type Completion = Promise<void> | undefined;
@@ -75,10 +77,24 @@ export interface ConsoleSize {
 
 /** A cable for Ethernet frames, which may lose some. */
 export interface NetBackend {
-	/** Takes a frame without its check sequence; the array is the callee's to keep. */
-	send(frame: Uint8Array): void;
-	/** The device sets it; to be called with each frame that comes in. */
-	onFrame: (frame: Uint8Array) => void;
+	/** Whether `send` gets frames with something left to do; otherwise they are finished. */
+	readonly takesOffloads?: boolean;
+	/**
+	 * Takes a frame without its check sequence; the array is the callee's to keep.
+	 * `offload` says what the sender has left to others.
+	 */
+	send(frame: Uint8Array, offload?: FrameOffload): void;
+	/**
+	 * The device sets it; to be called with each frame that comes in. The array
+	 * is the device's then. Devices finish what is left to do if the driver cannot.
+	 */
+	onFrame: (frame: Uint8Array, offload?: FrameOffload) => void;
+	/** Whether there is a carrier; undefined = always. */
+	readonly linkUp?: boolean;
+	/** The device sets it; to be called when `linkUp` has changed. */
+	onLinkChange?: () => void;
+	/** The longest payload of a frame on this cable; undefined = 1500, as ever. */
+	readonly mtuBytes?: number;
 }
 
 /** Whom a guest can reach by its vsock, and who can reach the guest. */

@@ -10,6 +10,7 @@
  */
 
 import type { NetBackend } from "./backends.ts";
+import type { FrameOffload } from "./frame-offload.ts";
 
 const ADDRESS_BYTES = 6;
 /** Shorter is no frame: two addresses and a type. */
@@ -25,7 +26,9 @@ export class NetSwitch {
 
 	/** Another socket. */
 	port(): SwitchPort {
-		const port = new SwitchPort((frame) => this.#forward(port, frame));
+		const port = new SwitchPort((frame, offload) =>
+			this.#forward(port, frame, offload),
+		);
 		this.#ports.add(port);
 		return port;
 	}
@@ -38,15 +41,23 @@ export class NetSwitch {
 		}
 	}
 
-	#forward(from: SwitchPort, frame: Uint8Array): void {
+	#forward(
+		from: SwitchPort,
+		frame: Uint8Array,
+		offload: FrameOffload | undefined,
+	): void {
 		if (frame.length < SHORTEST_FRAME || !this.#ports.has(from)) return;
 		const source = frame.subarray(ADDRESS_BYTES, 2 * ADDRESS_BYTES);
 		if (!isForMany(source)) this.#learn(source, from);
 		const to = isForMany(frame)
 			? undefined
 			: this.#addresses.get(textOf(frame));
-		for (const port of to === undefined ? this.#ports : [to]) {
-			if (port !== from) port.onFrame(frame.slice());
+		if (to !== undefined) {
+			if (to !== from) to.onFrame(frame, offload);
+			return;
+		}
+		for (const port of this.#ports) {
+			if (port !== from) port.onFrame(frame.slice(), offload);
 		}
 	}
 
@@ -63,10 +74,11 @@ export class NetSwitch {
 
 /** A socket of a switch: the backend of a guest's network card. */
 export class SwitchPort implements NetBackend {
-	readonly send: (frame: Uint8Array) => void;
-	onFrame: (frame: Uint8Array) => void = () => {};
+	readonly takesOffloads = true;
+	readonly send: (frame: Uint8Array, offload?: FrameOffload) => void;
+	onFrame: (frame: Uint8Array, offload?: FrameOffload) => void = () => {};
 
-	constructor(send: (frame: Uint8Array) => void) {
+	constructor(send: (frame: Uint8Array, offload?: FrameOffload) => void) {
 		this.send = send;
 	}
 }

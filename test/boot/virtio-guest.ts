@@ -32,7 +32,10 @@ export interface VirtioGuestOptions {
 	readonly packedRings: boolean;
 	/** Where the guest's vsock is reached; on port 5000 it hears an echo. */
 	readonly vsockPath?: string;
-	/** A second guest on the same switch, with these kernel arguments. */
+	/**
+	 * A second guest with these kernel arguments, and two switches between the
+	 * guests; on the second one it has no offloads.
+	 */
 	readonly peerArguments?: readonly string[];
 }
 
@@ -77,7 +80,7 @@ const breathe = (): Promise<void> =>
 /** Lives as long as the process; what it prints goes to standard error. */
 async function startPeer(
 	options: VirtioGuestOptions,
-	net: NetSwitch,
+	nets: readonly NetSwitch[],
 ): Promise<void> {
 	const peer = await Machine.create({
 		memoryBytes: 128 << 20,
@@ -86,7 +89,10 @@ async function startPeer(
 		commandLine: ["console=ttyS0", ...(options.peerArguments ?? [])].join(" "),
 		console: Object.assign(new ErrorPort(), { inputOpen: false }),
 		breathe,
-		networks: [{ backend: net.port(), mac: Uint8Array.of(2, 0, 0, 0, 0, 2) }],
+		networks: nets.map((net, index) => ({
+			...{ backend: net.port(), mac: Uint8Array.of(2, 0, 0, 0, index, 2) },
+			offloads: index === 0,
+		})),
 		transport: options.transport,
 		packedRings: options.packedRings,
 	});
@@ -103,8 +109,11 @@ async function vsockOf(path: string) {
 
 async function main(options: VirtioGuestOptions): Promise<void> {
 	const streams = new StandardStreams();
-	const net = new NetSwitch();
-	if (options.peerArguments !== undefined) await startPeer(options, net);
+	const nets = [new NetSwitch()];
+	if (options.peerArguments !== undefined) {
+		nets.push(new NetSwitch());
+		await startPeer(options, nets);
+	}
 	const machine = await Machine.create({
 		memoryBytes: 128 << 20,
 		kernel: readFileSync(options.kernel),
@@ -120,7 +129,9 @@ async function main(options: VirtioGuestOptions): Promise<void> {
 		],
 		transport: options.transport,
 		packedRings: options.packedRings,
-		networks: [{ backend: net.port(), mac: Uint8Array.of(2, 0, 0, 0, 0, 1) }],
+		networks: nets.map((net, index) => ({
+			...{ backend: net.port(), mac: Uint8Array.of(2, 0, 0, 0, index, 1) },
+		})),
 		...(options.vsockPath !== undefined && {
 			vsock: await vsockOf(options.vsockPath),
 		}),
