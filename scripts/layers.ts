@@ -128,6 +128,7 @@ export const layers: readonly Layer[] = [
 		mayImport: [
 			"lguest/abi.ts",
 			"lguest/host/",
+			"cpu/index.ts",
 			"machine/",
 			"boot/",
 			"virtio/",

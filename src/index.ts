@@ -50,6 +50,11 @@ export {
 	type LaunchOptions,
 	launchOn,
 } from "./launch/launch.ts";
+export {
+	type LguestEnding,
+	LguestMachine,
+	type LguestMachineOptions,
+} from "./lguest/launcher/lguest-machine.ts";
 export type { ClockKind } from "./machine/clock.ts";
 export { type CrashReport, formatCode } from "./machine/crash-report.ts";
 export {
@@ -99,7 +104,10 @@ export type {
 export { featureSet } from "./virtio/constants.ts";
 export type { DescriptorChain } from "./virtio/descriptor-chain.ts";
 export type { DeviceModel, DevicePort } from "./virtio/device-model.ts";
+export { Block } from "./virtio/devices/block.ts";
 export type { ConsolePortOptions } from "./virtio/devices/console.ts";
+export { Entropy } from "./virtio/devices/entropy.ts";
+export { Net } from "./virtio/devices/net.ts";
 export type { FrameOffload, FrameSegments } from "./virtio/frame-offload.ts";
 export { MemoryDisk, OverlayDisk } from "./virtio/memory-disk.ts";
 export { NetSwitch, type SwitchPort } from "./virtio/net-switch.ts";

@@ -79,6 +79,7 @@ import { updateMode } from "./system/mode-control.ts";
 import { OPERATIONS } from "./system/operations.ts";
 import { resetState } from "./system/reset.ts";
 import { checkSegmentAccess } from "./system/segment-access.ts";
+import type { Supervisor } from "./system/supervisor.ts";
 
 /** Why `run` came back. */
 export type ExitReason =
@@ -152,6 +153,8 @@ export class Cpu implements SystemContext {
 	onException:
 		| ((fault: GuestFault, isSoftware: boolean) => boolean)
 		| undefined;
+	/** Takes every event instead of the guest's gates, if there is one. */
+	supervisor: Supervisor | undefined;
 
 	constructor(options: CpuOptions) {
 		const { memoryBytes, bus } = options;
@@ -235,6 +238,14 @@ export class Cpu implements SystemContext {
 		this.state.set32(LEAVE, 1);
 	}
 
+	/**
+	 * For a supervisor in the middle of an operation: the instruction ends, and
+	 * what it changed is looked at before the next.
+	 */
+	leave(): void {
+		this.state.set32(LEAVE, 1);
+	}
+
 	/** After state was written from outside (loaders, debuggers): recompute what is derived from it. */
 	controlChanged(): void {
 		this.mmu.controlRegistersChanged();
@@ -277,7 +288,11 @@ export class Cpu implements SystemContext {
 		const { state } = this;
 		if (state.get32(HALTED) === HALTED_SHUTDOWN) return "triple-fault";
 		const shadow = state.get32(SHADOW) === state.get32(BUDGET);
-		if (!shadow && !this.#takeInterrupt()) return "triple-fault";
+		let one = shadow;
+		if (!shadow && state.get32(INTERRUPT_PENDING)) {
+			if (this.supervisor !== undefined) one = this.#offerInterrupt();
+			else if (!this.#takeInterrupt()) return "triple-fault";
+		}
 		if (state.get32(HALTED)) return "halt";
 		if (this.#exitRequested) return "requested";
 		const left = state.get32(BUDGET);
@@ -285,7 +300,7 @@ export class Cpu implements SystemContext {
 		const trap = (state.get32(EFLAGS) & EFLAGS_TF) !== 0;
 		const debugging = trap || breakpointsArmed(state);
 		if (debugging) return this.#stepDebugged(left, trap);
-		if (!shadow) return this.#handle(this.#engine.run());
+		if (!one) return this.#handle(this.#engine.run());
 		return this.#runOne(left);
 	}
 
@@ -372,7 +387,6 @@ export class Cpu implements SystemContext {
 	#takeInterrupt(): boolean {
 		const { state } = this;
 		const pending = state.get32(INTERRUPT_PENDING);
-		if (pending === 0) return true;
 		if ((pending & PENDING_NMI) !== 0 && state.get32(NMI_BLOCKED) === 0) {
 			state.set32(INTERRUPT_PENDING, pending & ~PENDING_NMI);
 			state.set32(NMI_BLOCKED, 1);
@@ -389,9 +403,18 @@ export class Cpu implements SystemContext {
 		return true;
 	}
 
+	/** True = one instruction, and then again. */
+	#offerInterrupt(): boolean {
+		const soon = this.supervisor?.offerInterrupt() ?? false;
+		this.#modeChanged();
+		return soon;
+	}
+
 	#deliver(fault: GuestFault): ExitReason | undefined {
 		if (this.onException?.(fault, false)) return "requested";
-		if (deliverException(this, fault) === "shutdown") return "triple-fault";
+		if (this.supervisor !== undefined) this.supervisor.exception(fault);
+		else if (deliverException(this, fault) === "shutdown")
+			return "triple-fault";
 		this.#modeChanged();
 		return undefined;
 	}
@@ -462,8 +485,12 @@ export class Cpu implements SystemContext {
 			system: (operation, a, b, c) => {
 				try {
 					if (this.#isWatched) this.#watch.operation(operation, a, b);
-					if (operation === OPERATION_INT && this.#intercept(a)) {
-						return STATUS_STOP_JUMP;
+					if (operation === OPERATION_INT) {
+						if (this.#intercept(a)) return STATUS_STOP_JUMP;
+						const jumped = this.supervisor?.softwareInterrupt(a & 0xff);
+						if (jumped !== undefined) {
+							return jumped ? STATUS_STOP_JUMP : STATUS_NEXT;
+						}
 					}
 					const run = OPERATIONS_BY_NUMBER[operation] as Operation;
 					return run(this, a, b, c);

@@ -13,9 +13,14 @@ export {
 	type EngineKind,
 	type ExitReason,
 } from "./cpu.ts";
-export { GuestFault } from "./exceptions.ts";
+export { GuestFault, raise } from "./exceptions.ts";
 export { readEflags, writeEflags } from "./flags.ts";
 export * as fields from "./state.ts";
 export { StateView } from "./state-view.ts";
 export type { CpuidLeaf } from "./system/cpuid.ts";
-export { setSegment } from "./system/segments.ts";
+export {
+	setNullSegment,
+	setSegment,
+	setSegmentFromDescriptor,
+} from "./system/segments.ts";
+export type { Supervisor } from "./system/supervisor.ts";

@@ -31,6 +31,7 @@ import {
 	WallClock,
 } from "./clock.ts";
 import { type CrashReport, crashReport } from "./crash-report.ts";
+import { clearMemory, fillWords } from "./fresh-memory.ts";
 import { answerHypercall, lguestLeaf, refuseHypercall } from "./hypercalls.ts";
 import { enterInitialState } from "./initial-state.ts";
 import { Pause } from "./pause.ts";
@@ -318,7 +319,7 @@ export class Machine {
 		this.#clock.clearTimers();
 		this.cpu.setInterruptLine(false);
 		this.cpu.cpuid.showLocalApic(true);
-		clearMemory(this.cpu);
+		clearMemory(this.cpu.memory);
 		this.pc = this.#makeBoard();
 		await this.#load();
 	}
@@ -409,36 +410,4 @@ function makeCpu(options: MachineOptions, bus: PcBus): Cpu {
 			{ hint: "Use a smaller --memory.", cause: error },
 		);
 	}
-}
-
-/** Bytes from a source of 32-bit words, low byte first. */
-function fillWords(target: Uint8Array, word: () => number): void {
-	for (let at = 0, bits = 0; at < target.length; at++) {
-		bits = at % 4 === 0 ? word() : bits >>> 8;
-		target[at] = bits;
-	}
-}
-
-const SCAN_BYTES = 0x1_0000;
-
-/**
- * Zeroes memory as at power-on, so that a restarted guest is like a fresh one.
- * Pages that are zero are only read: writing would make the system commit them.
- */
-function clearMemory({ memory }: Cpu): void {
-	for (let at = 0; at < memory.sizeBytes; at += SCAN_BYTES) {
-		const length = Math.min(SCAN_BYTES, memory.sizeBytes - at);
-		if (!isZero(memory.bytes.subarray(at, at + length))) {
-			memory.fill(at, 0, length);
-		}
-	}
-}
-
-/** Memory sizes are whole pages, and so multiples of a word. */
-function isZero({ buffer, byteOffset, byteLength }: Uint8Array): boolean {
-	const words = new Int32Array(buffer, byteOffset, byteLength / 4);
-	for (let i = 0; i < words.length; i++) {
-		if (words[i] !== 0) return false;
-	}
-	return true;
 }

@@ -12,11 +12,14 @@
 import { readFileSync } from "node:fs";
 import { LguestError } from "../index.ts";
 import { parseCommandLine } from "./arguments.ts";
+import { isClassic, parseClassic } from "./classic-arguments.ts";
+import { classicCommand } from "./classic-command.ts";
 import { keepYoungGenerationSmall } from "./heap.ts";
 import { runCommand } from "./run-command.ts";
 
 async function main(args: readonly string[]): Promise<number> {
 	keepYoungGenerationSmall();
+	if (isClassic(args)) return classicCommand(parseClassic(args));
 	const command = parseCommandLine(args);
 	switch (command.kind) {
 		case "help":

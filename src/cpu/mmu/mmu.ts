@@ -15,7 +15,7 @@ import { RAM_BASE, STATE_BASE } from "../memory-layout.ts";
 import { modeCodeSize } from "../mode.ts";
 import { CPL, MODE, SCRATCH, TLB_READ_MASK } from "../state.ts";
 import type { StateView } from "../state-view.ts";
-import { PageWalk, type TableMemory } from "./page-walk.ts";
+import { PageWalk, type TableMemory, type TableRules } from "./page-walk.ts";
 import {
 	TLB_ALWAYS,
 	TLB_EXECUTE_SUPERVISOR,
@@ -64,6 +64,11 @@ export class Mmu {
 	watcher: AccessWatcher | undefined;
 	/** TLB misses and other slow accesses, for statistics. */
 	misses = 0;
+	/** Called right before the bytes of `watch` change. */
+	onWatchedWrite: () => void = () => {};
+	/** Physical; none while the end is 0. */
+	#watchStart = 0;
+	#watchEnd = 0;
 
 	// What a commit has to do: up to two physical ranges.
 	#pendingFirst = 0;
@@ -221,6 +226,32 @@ export class Mmu {
 		this.#walk.loadPdptes(cr3);
 	}
 
+	/** One of PAE's top entries in use, its low half. */
+	pdpte(index: number): number {
+		return this.#walk.pdpte(index);
+	}
+
+	/** What a supervisor forbids in page tables, from now on. */
+	setTableRules(rules: TableRules): void {
+		this.#walk.rules = rules;
+		this.flushAll();
+	}
+
+	/** Lets `onWatchedWrite` know of every write to these physical bytes. */
+	watch(physical: number, bytes: number): void {
+		this.#watchStart = physical;
+		this.#watchEnd = physical + bytes;
+		for (let page = physical - (physical % PAGE); this.#isWatched(page); ) {
+			this.tlb.protectHostPage(RAM_BASE + page);
+			page += PAGE;
+		}
+	}
+
+	/** Nothing is watched any more; pages become fast again as they are used. */
+	unwatch(): void {
+		this.#watchEnd = 0;
+	}
+
 	/** Physical page of a linear address; enters it in the TLB. */
 	#page(linear: number, write: boolean, user: boolean, fetch: boolean): number {
 		const page = Math.floor(linear / PAGE);
@@ -252,13 +283,19 @@ export class Mmu {
 			flags |= TLB_WRITE_USER;
 			if (walk.writeProtect) flags |= TLB_WRITE_SUPERVISOR;
 		}
-		if (!walk.dirty || this.#code.codePages[physical / PAGE]) {
-			flags |= TLB_WRITE;
-		}
+		const isCode = this.#code.codePages[physical / PAGE];
+		if (!walk.dirty || isCode || this.#isWatched(physical)) flags |= TLB_WRITE;
 		return flags;
 	}
 
+	#isWatched(page: number): boolean {
+		return page < this.#watchEnd && page + PAGE > this.#watchStart;
+	}
+
 	#aboutToWrite(physical: number, bytes: number): void {
+		if (physical < this.#watchEnd && physical + bytes > this.#watchStart) {
+			this.onWatchedWrite();
+		}
 		if (this.#code.codePages[Math.floor(physical / PAGE)]) {
 			this.#code.invalidate(physical, bytes);
 		}

@@ -57,6 +57,21 @@ export interface TableMemory {
 
 const FOUR_GIB = 0x1_0000_0000;
 
+/** What a supervisor forbids in the guest's tables, on top of the processor's rules; #PF says "reserved". */
+export interface TableRules {
+	/** Pages from this physical address on are nobody's. */
+	readonly physicalEnd: number;
+	/** Bits that must be 0 in entries that name a table, and in those that name a page. */
+	readonly directoryReserved: number;
+	readonly pageReserved: number;
+}
+
+const NO_RULES: TableRules = {
+	physicalEnd: Number.POSITIVE_INFINITY,
+	directoryReserved: 0,
+	pageReserved: 0,
+};
+
 export class PageWalk {
 	readonly #state: StateView;
 	readonly #memory: TableMemory;
@@ -68,6 +83,8 @@ export class PageWalk {
 	/** Of a 64-bit entry's high half. */
 	#reservedHigh = 0;
 	readonly #pdptes = new Int32Array(8);
+	/** A supervisor's. */
+	rules = NO_RULES;
 
 	// Results of the last walk
 	/** Physical address of the 4 KiB page. */
@@ -127,6 +144,11 @@ export class PageWalk {
 		this.#pdptes.set(loaded);
 	}
 
+	/** Low half of a top entry, as it was when it was loaded. */
+	pdpte(index: number): number {
+		return this.#pdptes[index * 2] ?? 0;
+	}
+
 	/** Walks for one access; raises #PF with CR2 set, or fills in the results. */
 	walk(linear: number, write: boolean, user: boolean, fetch: boolean): void {
 		this.#linear = linear;
@@ -136,6 +158,7 @@ export class PageWalk {
 		switch (this.#mode) {
 			case "off":
 				this.physicalPage = linear - (linear % 4096);
+				this.#checkFrame(this.physicalPage);
 				this.writable = this.user = this.executable = this.dirty = true;
 				this.global = false;
 				return;
@@ -166,9 +189,12 @@ export class PageWalk {
 			this.physicalPage = high * FOUR_GIB + low;
 			return;
 		}
+		this.#checkReserved(pde, this.rules.directoryReserved);
 		const pteAt = ((pde & ~0xfff) >>> 0) + ((linear >>> 12) & 0x3ff) * 4;
 		const pte = this.#memory.read32(pteAt);
 		if (!(pte & ENTRY_P)) this.#fault(0);
+		this.#checkReserved(pte, this.rules.pageReserved);
+		this.#checkFrame((pte & ~0xfff) >>> 0);
 		this.#rights(pde & pte, pte, true);
 		this.#markAccessed(pdeAt, pde);
 		this.#markLeaf(pteAt, pte);
@@ -226,9 +252,12 @@ export class PageWalk {
 			return;
 		}
 		const pteAt = table + (page % 512) * 8;
+		this.#checkReserved(pde, this.rules.directoryReserved);
 		const pte = this.#readWide(pteAt);
 		const nx = upperNx | pdeNx | (this.#high & ENTRY_HIGH_NX);
 		const physical = tableAddress(pte, this.#high);
+		this.#checkReserved(pte, this.rules.pageReserved);
+		this.#checkFrame(physical);
 		this.#rights(upper & pde & pte, pte, nx === 0);
 		this.#markAccessed(pdeAt, pde);
 		this.#markLeaf(pteAt, pte);
@@ -244,6 +273,16 @@ export class PageWalk {
 		this.#high = this.#memory.read32(at + 4);
 		if (this.#high & this.#reservedHigh) this.#fault(PF_PRESENT | PF_RESERVED);
 		return low;
+	}
+
+	#checkReserved(entry: number, reserved: number): void {
+		if (entry & reserved) this.#fault(PF_PRESENT | PF_RESERVED);
+	}
+
+	#checkFrame(physical: number): void {
+		if (physical >= this.rules.physicalEnd) {
+			this.#fault(PF_PRESENT | PF_RESERVED);
+		}
 	}
 
 	/** Checks rights and notes them; `combined` = AND of all levels' RW and US. */

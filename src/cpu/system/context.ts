@@ -11,6 +11,7 @@
 import type { CpuBus } from "../bus.ts";
 import type { StateView } from "../state-view.ts";
 import type { CpuIdentity } from "./cpuid.ts";
+import type { Supervisor } from "./supervisor.ts";
 
 /** The MMU as seen from here; accesses raise #PF with CR2 set. `user` = as if at CPL 3. */
 export interface SystemMmu {
@@ -41,4 +42,6 @@ export interface SystemContext {
 	readonly cpuid: CpuIdentity;
 	/** VMCALL and VMMCALL; absent or `false` = #UD. Reads and writes registers itself. */
 	hypercall?(): boolean;
+	/** Absent on a machine whose level 0 is the guest's. */
+	readonly supervisor?: Supervisor | undefined;
 }

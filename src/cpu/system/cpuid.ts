@@ -133,6 +133,8 @@ export interface CpuIdentityOptions {
 	/** Ticks per second of the time-stamp counter; saves the guest measuring it. Absent = unknown. */
 	readonly tscHz?: number;
 	readonly brand?: string;
+	/** Family, model and stepping as leaf 1 has them in EAX. */
+	readonly signature?: number;
 	/** Twelve characters in the first leaf for hypervisors that is free. */
 	readonly hypervisor?: string;
 	/** The leaf behind it, which means what the hypervisor says it means. */
@@ -191,7 +193,7 @@ export class CpuIdentity {
 		this.#lastBasic = tscHz === undefined ? LAST_BASIC : LAST_BASIC_WITH_TSC;
 		this.cr4Bits = this.#unlocked("cr4") | CR4_ALWAYS;
 		this.eferBits = this.#unlocked("efer");
-		this.#addBasicLeaves();
+		this.#addBasicLeaves(options.signature ?? SIGNATURE);
 		if (tscHz !== undefined) this.#addFrequencyLeaves(tscHz);
 		this.#addHypervisorLeaves(options);
 		this.#addExtendedLeaves(options.brand ?? BRAND);
@@ -219,11 +221,11 @@ export class CpuIdentity {
 		return known ? ZERO : (this.#leaves.get(this.#lastBasic) ?? ZERO);
 	}
 
-	#addBasicLeaves(): void {
+	#addBasicLeaves(signature: number): void {
 		const [b, d, c] = words(VENDOR);
 		this.#set(0, [this.#lastBasic, b, c, d] as Leaf);
 		this.#set(1, [
-			SIGNATURE,
+			signature,
 			CLFLUSH_SIZE,
 			this.#bits(STANDARD, ECX),
 			this.#bits(STANDARD, EDX),

@@ -263,13 +263,18 @@ export function selectorError(selector: number, ext = 0): number {
 	return (selector & SELECTOR_ERROR) | ext;
 }
 
-/** Low half of the descriptor at `address`; tables are read with supervisor rights at any CPL. */
+/**
+ * Low half of the descriptor at `address`; tables are read with supervisor
+ * rights at any CPL. A supervisor keeps the table itself: from address 0 on.
+ */
 export function readLow(cpu: SystemContext, address: number): number {
+	const table = cpu.supervisor?.descriptors;
+	if (table !== undefined) return table[address >>> 2] ?? 0;
 	return cpu.mmu.readU32(address, false);
 }
 
 export function readHigh(cpu: SystemContext, address: number): number {
-	return cpu.mmu.readU32((address + 4) >>> 0, false);
+	return readLow(cpu, (address + 4) >>> 0);
 }
 
 /** Sets the accessed bit in memory where it is clear; the high half with it set. */
@@ -281,6 +286,7 @@ export function markAccessed(
 	const accessed = TYPE_ACCESSED << 8;
 	if (high & accessed) return high;
 	const marked = high | accessed;
+	if (cpu.supervisor !== undefined) return marked;
 	cpu.mmu.writeU8((address + 5) >>> 0, (marked >>> 8) & 0xff, false);
 	return marked;
 }

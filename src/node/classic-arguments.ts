@@ -1,0 +1,140 @@
+/**
+ * The command line that lguest had: `lguest [options] MIB KERNEL [arguments]`.
+ * Options may stand anywhere, as GNU's getopt lets them; the memory size is the
+ * first word that is none, and a number there is how we tell this form from
+ * `lguest run`.
+ *
+ * Relies on nothing; `cli.ts` relies on it.
+ *
+ * @journey L:230 lguest 64 vmlinux
+ */
+
+import { UsageError } from "../index.ts";
+
+/** A classic command line, understood. */
+export interface ClassicOptions {
+	readonly memoryMib: number;
+	readonly kernelPath: string;
+	/** The Guest's command line. */
+	readonly kernelArguments: string;
+	readonly verbose: boolean;
+	readonly initrdPath: string | undefined;
+	readonly engine: "cold" | "auto";
+	/** In the order of the command line, which is that of the Guest's devices. */
+	readonly devices: readonly ClassicDevice[];
+}
+
+/** A device in front of the console. */
+export type ClassicDevice =
+	| { readonly kind: "block"; readonly path: string }
+	| { readonly kind: "rng" }
+	| { readonly kind: "net"; readonly spec: string };
+
+type Draft = {
+	-readonly [Key in keyof ClassicOptions]: ClassicOptions[Key];
+} & { devices: ClassicDevice[] };
+
+/** What an option does; `value` is what stands behind its `=`. */
+type Action = (draft: Draft, value: string) => void;
+
+const WITH_VALUE: Readonly<Record<string, Action>> = {
+	"--block": (draft, path) => {
+		draft.devices.push({ kind: "block", path });
+	},
+	"--tunnet": (draft, spec) => {
+		draft.devices.push({ kind: "net", spec });
+	},
+	"--initrd": (draft, path) => {
+		draft.initrdPath = path;
+	},
+	"--engine": (draft, name) => {
+		if (name !== "cold" && name !== "auto") {
+			throw usage(`--engine=${name}: there are cold and auto.`);
+		}
+		draft.engine = name;
+	},
+};
+
+const WITHOUT_VALUE: Readonly<Record<string, Action>> = {
+	"--verbose": (draft) => {
+		draft.verbose = true;
+	},
+	"-v": (draft) => {
+		draft.verbose = true;
+	},
+	"--rng": (draft) => {
+		draft.devices.push({ kind: "rng" });
+	},
+};
+
+/** They gave up privileges that this Launcher never has. */
+const PRIVILEGES = ["--username", "--chroot"];
+
+/** Whether the first word behind classic options, if any, is a number. */
+export function isClassic(args: readonly string[]): boolean {
+	const first = args.find((argument) => !isClassicOption(argument));
+	return first !== undefined && /^\d+$/.test(first);
+}
+
+function isClassicOption(argument: string): boolean {
+	const [name = "", value] = splitOption(argument);
+	return value === undefined
+		? name in WITHOUT_VALUE
+		: name in WITH_VALUE || PRIVILEGES.includes(name);
+}
+
+/** Throws `UsageError` for whatever is wrong with it. */
+export function parseClassic(args: readonly string[]): ClassicOptions {
+	const draft: Draft = {
+		memoryMib: 0,
+		kernelPath: "",
+		kernelArguments: "",
+		verbose: false,
+		initrdPath: undefined,
+		engine: "cold",
+		devices: [],
+	};
+	const words: string[] = [];
+	const end = args.indexOf("--");
+	const ours = end < 0 ? args : args.slice(0, end);
+	for (const argument of ours) {
+		if (argument.startsWith("-")) takeOption(draft, argument);
+		else words.push(argument);
+	}
+	const rest = end < 0 ? [] : args.slice(end + 1);
+	const [memory, kernel, ...kernelArguments] = [...words, ...rest];
+	if (memory === undefined || kernel === undefined) {
+		throw usage("The memory size in MiB and a kernel are needed.");
+	}
+	draft.memoryMib = Number(memory);
+	draft.kernelPath = kernel;
+	draft.kernelArguments = kernelArguments.join(" ");
+	return draft;
+}
+
+function takeOption(draft: Draft, argument: string): void {
+	const [name = "", value] = splitOption(argument);
+	if (PRIVILEGES.includes(name)) {
+		throw usage(`${name} gives up privileges, and this lguest has none.`);
+	}
+	const table = value === undefined ? WITHOUT_VALUE : WITH_VALUE;
+	const action = Object.hasOwn(table, name) ? table[name] : undefined;
+	if (action === undefined) throw usage(`There is no option ${argument}.`);
+	action(draft, value ?? "");
+}
+
+function splitOption(argument: string): [string, string?] {
+	const at = argument.indexOf("=");
+	return at < 0 ? [argument] : [argument.slice(0, at), argument.slice(at + 1)];
+}
+
+/** The original ended with status 1 for these, so ours does. */
+class ClassicUsageError extends UsageError {
+	override readonly exitStatus = 1 as 2;
+}
+
+function usage(message: string): UsageError {
+	return new ClassicUsageError(message, {
+		hint: "Usage: lguest [--verbose] [--block=FILE]... [--tunnet=IP[:MAC]] [--initrd=FILE] [--rng] MIB KERNEL [KERNEL ARGUMENTS...]",
+	});
+}
