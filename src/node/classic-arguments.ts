@@ -6,7 +6,7 @@
  *
  * Relies on nothing; `cli.ts` relies on it.
  *
- * @journey L:230 lguest 64 vmlinux
+ * @journey L:430 lguest 64 vmlinux
  */
 
 import { UsageError } from "../index.ts";

@@ -6,7 +6,7 @@
  * Relies on the core's public face and the files beside it; `cli.ts` relies
  * on it.
  *
- * @journey L:235 CRASH: Power down
+ * @journey L:435 CRASH: Power down
  */
 
 import {

@@ -13,7 +13,7 @@
  *
  * Relies on the Host; the machine relies on it.
  *
- * @journey L:215 /dev/lguest
+ * @journey L:415 /dev/lguest
  */
 
 import type { Cpu } from "../../cpu/index.ts";

@@ -7,7 +7,7 @@
  * Relies on the Host through `/dev/lguest`, and on the run loop and the clocks
  * that the other machine uses; the command line relies on it.
  *
- * @journey L:220 A machine without hardware
+ * @journey L:420 A machine without hardware
  */
 
 import type { Decompressors } from "../../boot/compression.ts";

@@ -13,7 +13,7 @@
  *
  * Relies on the parsers of `boot/`; the machine relies on it.
  *
- * @journey L:210 A kernel that knows where it is
+ * @journey L:410 A kernel that knows where it is
  */
 
 import { BOOT_PARAMS } from "../../boot/boot-params.ts";
