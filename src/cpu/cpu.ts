@@ -252,8 +252,14 @@ export class Cpu implements SystemContext {
 		this.#modeChanged();
 	}
 
-	/** Has the code at RIP compiled before the next `run`, as if it were hot; for tests, which want many regions in one module. */
+	/** Has the code at RIP decoded, and compiled before the next `run`, as if it were hot; for tests, which want many regions in one module. */
 	warmUp(): void {
+		try {
+			this.#resolve();
+		} catch (fault) {
+			asFault(fault);
+			return;
+		}
 		this.#becameHot(this.state.getU32(RIP));
 	}
 

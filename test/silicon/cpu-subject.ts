@@ -2,6 +2,11 @@
  * Our CPU as a subject: one `Cpu` for each mode, its tables and pages laid out
  * as environment.ts says, and every exception caught before the guest sees it.
  *
+ * Each case has a frame, the physical pages of its code areas, which are mapped
+ * where all cases have theirs. The cold engine uses one frame; for the hot
+ * engine the code of many cases is compiled as one module first, each in a
+ * frame of its own, because a module each would cost more than the cases.
+ *
  * 32-bit cases run under PAE paging, 64-bit ones in long mode. The descriptor
  * tables lie in a supervisor page that no case is likely to hit; silicon has
  * nothing there, so faults on it are reported as if it were absent.
@@ -11,7 +16,7 @@
  * @journey M:649 Our CPU under the microscope
  */
 import type { CpuBus } from "../../src/cpu/bus.ts";
-import { Cpu } from "../../src/cpu/cpu.ts";
+import { Cpu, type CpuStatistics } from "../../src/cpu/cpu.ts";
 import { ALL_FEATURES } from "../../src/cpu/decode/opcode-table.ts";
 import {
 	type GuestFault,
@@ -86,7 +91,8 @@ const INT1 = 0xf1;
 const INT3 = 0xcc;
 /** Enough for every loop the generator makes. */
 const MOST_INSTRUCTIONS = 20_000;
-const RAM_BYTES = 0x40000;
+/** Cases whose code is compiled as one module. */
+const FRAMES = 12;
 
 // Physical addresses
 const PDPT = 0x1000;
@@ -97,9 +103,11 @@ const SYSTEM_TABLE = 0x5000;
 const PML4 = 0x6000;
 const PDPT_LONG = 0x7000;
 const DESCRIPTORS = 0x8000;
-const CODE = 0x10000;
-const CODE_WRITABLE = CODE + CODE_BYTES;
-const DATA = 0x20000;
+const DATA = 0x10000;
+/** The frames: a code area each, and behind it the writable one. */
+const CODE = 0x20000;
+const FRAME_BYTES = 2 * CODE_BYTES;
+const RAM_BYTES = CODE + FRAMES * FRAME_BYTES;
 
 /** Where the descriptor tables are in linear memory: GDT, then LDT. */
 const SYSTEM_LINEAR = 0x3ffff000;
@@ -139,6 +147,15 @@ interface Ending {
 	readonly rip: bigint;
 }
 
+/** The descriptors that cases can name. */
+type Descriptors = ReturnType<typeof descriptorsHere>;
+
+/** What of a frame is not INT3: physical address and length. */
+interface Dirty {
+	readonly at: number;
+	readonly bytes: number;
+}
+
 /** One CPU set up for one mode. */
 class Bench {
 	readonly #cpu: Cpu;
@@ -149,18 +166,21 @@ class Bench {
 	readonly #data: Uint32Array;
 	readonly #dataBytes: Uint8Array;
 	readonly #before = new Uint32Array(DATA_BYTES / 4);
-	/** What the last case left that is not INT3: physical address and length. */
-	#dirty = CODE;
-	#dirtyBytes = 2 * CODE_BYTES;
+	readonly #dirty: Dirty[] = Array.from({ length: FRAMES }, (_, frame) => ({
+		at: CODE + frame * FRAME_BYTES,
+		bytes: FRAME_BYTES,
+	}));
+	/** The cases whose code is compiled, by frame. */
+	#warm: readonly SiliconCase[] = [];
 	#ending: Ending | undefined;
 
-	constructor(mode: Mode) {
+	constructor(mode: Mode, engine: "cold" | "auto", descriptors: Descriptors) {
 		this.#mode = mode;
 		this.#cpu = new Cpu({
 			memoryBytes: RAM_BYTES,
 			bus: BUS,
 			decodedFeatures: ALL_FEATURES,
-			engine: "cold",
+			engine,
 		});
 		const { buffer } = this.#cpu.state.view;
 		this.#gpr = new BigUint64Array(buffer, STATE_BASE + GPR.offset, 16);
@@ -173,27 +193,73 @@ class Bench {
 				: this.#exception(fault);
 			return true;
 		};
-		this.#writeTables();
-		this.#setControl();
+		this.#writeTables(descriptors);
+		this.#setControl(descriptors.ldt.length);
+	}
+
+	get statistics(): CpuStatistics {
+		return this.#cpu.statistics;
+	}
+
+	/** Instructions retired since the start. */
+	get retired(): number {
+		return this.#cpu.retiredCount();
 	}
 
 	run(test: SiliconCase): SiliconResult {
-		this.#loadMemory(test);
-		this.#loadState(test);
+		const frame = this.#warm.indexOf(test);
+		if (frame < 0) this.#place(test, 0);
+		this.#show(Math.max(0, frame));
+		this.#loadData(test);
+		this.#loadState(test, codeStart(test));
 		this.#ending = undefined;
 		this.#cpu.controlChanged();
 		this.#cpu.run(MOST_INSTRUCTIONS);
 		return this.#result();
 	}
 
+	/** Whether the code of a case is compiled. */
+	isWarm(test: SiliconCase): boolean {
+		return this.#warm.includes(test);
+	}
+
+	/** Compiles the code of at most FRAMES cases. */
+	warmUp(tests: readonly SiliconCase[]): void {
+		this.#warm = tests;
+		tests.forEach((test, frame) => {
+			this.#place(test, frame);
+			this.#show(frame);
+			this.#loadState(test, codeStart(test));
+			this.#cpu.controlChanged();
+			this.#cpu.warmUp();
+		});
+		this.#cpu.run(0);
+	}
+
 	// The world
 
-	#writeTables(): void {
+	#map(table: number, linear: number, to: number, bits: bigint): void {
+		const at = table + 8 * ((linear / PAGE) % 512);
+		this.#cpu.memory.writeU64(at, BigInt(to) | bits);
+	}
+
+	/** Maps a frame where cases run. */
+	#show(frame: number): void {
+		const code = CODE + frame * FRAME_BYTES;
+		for (let at = 0; at < CODE_BYTES; at += PAGE) {
+			this.#map(CODE_TABLE, CODE_BASE + at, code + at, ENTRY_READ_ONLY);
+			const linear = CODE_WRITABLE_BASE + at;
+			const writable = code + CODE_BYTES + at;
+			this.#map(CODE_TABLE, linear, writable, ENTRY_WRITABLE);
+			this.#cpu.mmu.invalidatePage(CODE_BASE + at);
+			this.#cpu.mmu.invalidatePage(linear);
+		}
+	}
+
+	#writeTables({ gdt, ldt }: Descriptors): void {
 		const { memory } = this.#cpu;
 		const link = (at: number, index: number, to: number, bits: bigint) =>
 			memory.writeU64(at + 8 * index, BigInt(to) | bits);
-		const map = (table: number, linear: number, to: number, bits: bigint) =>
-			link(table, (linear / PAGE) % 512, to, bits);
 		link(PDPT, 0, DIRECTORY, PRESENT);
 		link(PML4, 0, PDPT_LONG, ENTRY_WRITABLE);
 		link(PDPT_LONG, 0, DIRECTORY, ENTRY_WRITABLE);
@@ -203,17 +269,16 @@ class Bench {
 			[SYSTEM_LINEAR, SYSTEM_TABLE],
 		] as const)
 			link(DIRECTORY, Math.floor(linear / 0x200000), table, ENTRY_WRITABLE);
-		for (let at = 0; at < CODE_BYTES; at += PAGE) {
-			map(CODE_TABLE, CODE_BASE + at, CODE + at, ENTRY_READ_ONLY);
-			const writable = CODE_WRITABLE + at;
-			map(CODE_TABLE, CODE_WRITABLE_BASE + at, writable, ENTRY_WRITABLE);
-		}
 		for (let at = 0; at < DATA_BYTES; at += PAGE) {
 			const bits = at < DATA_WRITABLE_BYTES ? ENTRY_WRITABLE : ENTRY_READ_ONLY;
-			map(DATA_TABLE, DATA_BASE + at, DATA + at, bits | NO_EXECUTE);
+			this.#map(DATA_TABLE, DATA_BASE + at, DATA + at, bits | NO_EXECUTE);
 		}
-		map(SYSTEM_TABLE, SYSTEM_LINEAR, DESCRIPTORS, ENTRY_SYSTEM | NO_EXECUTE);
-		const { gdt, ldt } = descriptorsHere();
+		this.#map(
+			SYSTEM_TABLE,
+			SYSTEM_LINEAR,
+			DESCRIPTORS,
+			ENTRY_SYSTEM | NO_EXECUTE,
+		);
 		for (const [selector, bits] of gdt)
 			memory.writeU64(DESCRIPTORS + selector, bits);
 		for (const d of ldt)
@@ -223,7 +288,7 @@ class Bench {
 			);
 	}
 
-	#setControl(): void {
+	#setControl(entries: number): void {
 		const { state, mmu } = this.#cpu;
 		const long = this.#mode === 64;
 		state.setWide(CR0, SubjectControl.cr0);
@@ -233,7 +298,6 @@ class Bench {
 		state.setWide(GDTR_BASE, SYSTEM_LINEAR);
 		state.set32(GDTR_LIMIT, GDT_LIMIT);
 		const system = 0x82;
-		const entries = descriptorsHere().ldt.length;
 		if (entries === 0) setNullSegment(state, LDTR, 0);
 		else {
 			const at = SYSTEM_LINEAR + LDT_OFFSET;
@@ -246,24 +310,31 @@ class Bench {
 
 	// Before a case
 
-	#loadMemory(test: SiliconCase): void {
-		const { memory } = this.#cpu;
+	#loadData(test: SiliconCase): void {
 		this.#dataBytes.set(dataPattern(test.pattern));
 		for (const { offset, bytes } of test.patches)
 			this.#dataBytes.set(bytes, offset);
 		this.#before.set(this.#data);
-		memory.fill(this.#dirty, INT3, this.#dirtyBytes);
-		const area = test.writableCode ? CODE_WRITABLE : CODE;
-		memory.write(area + test.codeOffset, test.code);
-		this.#dirty = test.writableCode ? area : area + test.codeOffset;
-		this.#dirtyBytes = test.writableCode ? CODE_BYTES : test.code.length;
 	}
 
-	#loadState(test: SiliconCase): void {
+	/** Puts the code of a case into a frame. */
+	#place(test: SiliconCase, frame: number): void {
+		const { memory } = this.#cpu;
+		const { at, bytes } = this.#dirty[frame] as Dirty;
+		memory.fill(at, INT3, bytes);
+		const code = CODE + frame * FRAME_BYTES;
+		const area = test.writableCode ? code + CODE_BYTES : code;
+		memory.write(area + test.codeOffset, test.code);
+		this.#dirty[frame] = test.writableCode
+			? { at: area, bytes: CODE_BYTES }
+			: { at: area + test.codeOffset, bytes: test.code.length };
+	}
+
+	#loadState(test: SiliconCase, rip: number): void {
 		const { state } = this.#cpu;
 		this.#gpr.set(test.gpr);
 		writeEflags(state, initialFlags(test));
-		state.setWide(RIP, codeStart(test));
+		state.setWide(RIP, rip);
 		state.set32(SHADOW, -1);
 		state.set32(HALTED, 0);
 		initialSegments(test).forEach((selector, index) => {
@@ -400,18 +471,45 @@ class Bench {
 	}
 }
 
-/** The cold engine, with everything it can decode switched on. */
+/** An engine, with everything it can decode switched on. */
 export class CpuSubject implements Subject {
-	readonly name = "cold";
+	readonly name: string;
 	readonly modes = [32, 64] as const;
+	readonly #engine: "cold" | "auto";
+	readonly #descriptors: Descriptors | undefined;
 	readonly #benches = new Map<Mode, Bench>();
+	/** What will be run next. */
+	#announced: readonly SiliconCase[] = [];
+
+	/** "hot" has the code of every case compiled before the case is run. */
+	constructor(engine: "cold" | "hot" = "cold", descriptors?: Descriptors) {
+		this.name = engine;
+		this.#engine = engine === "cold" ? "cold" : "auto";
+		this.#descriptors = descriptors;
+	}
+
+	prepare(cases: readonly SiliconCase[]): void {
+		this.#announced = cases;
+	}
 
 	run(test: SiliconCase): SiliconResult {
-		let bench = this.#benches.get(test.mode);
-		if (bench === undefined) {
-			bench = new Bench(test.mode);
-			this.#benches.set(test.mode, bench);
+		const bench = this.bench(test.mode);
+		if (this.#engine !== "cold" && !bench.isWarm(test)) {
+			const from = this.#announced.indexOf(test);
+			const next = this.#announced.slice(from, from + FRAMES);
+			bench.warmUp(from < 0 ? [test] : next);
 		}
 		return bench.run(test);
+	}
+
+	/** The CPU that runs the cases of a mode. */
+	bench(mode: Mode): Bench {
+		let bench = this.#benches.get(mode);
+		if (bench === undefined) {
+			const descriptors = this.#descriptors ?? descriptorsHere();
+			bench = new Bench(mode, this.#engine, descriptors);
+			this.#benches.set(mode, bench);
+		}
+		return bench;
 	}
 }

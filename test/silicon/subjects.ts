@@ -13,4 +13,5 @@ import type { SubjectFactory } from "./subject.ts";
 export const SUBJECTS: Readonly<Record<string, SubjectFactory>> = {
 	native: () => new NativeSubject(),
 	cold: () => new CpuSubject(),
+	hot: () => new CpuSubject("hot"),
 };
