@@ -23,6 +23,14 @@ export {
 	LguestError,
 	UsageError,
 } from "./errors.ts";
+export {
+	type Assembly,
+	assemble,
+	type Connections,
+	type GuestSurroundings,
+	type OnProgress,
+	type OpenDevices,
+} from "./launch/assemble.ts";
 export type {
 	Channel,
 	Platform,
@@ -43,13 +51,13 @@ export {
 	type GuestEvents,
 } from "./launch/guest.ts";
 export type { GuestProcess, ProcessEnd } from "./launch/guest-process.ts";
-export { type GuestSurroundings, serveGuest } from "./launch/guest-server.ts";
-export { kernelCommandLine, namingKernel } from "./launch/kernel-words.ts";
+export { serveGuest } from "./launch/guest-server.ts";
 export {
 	type BackendDisk,
 	type LaunchOptions,
 	launchOn,
 } from "./launch/launch.ts";
+export type { ProgressEvent } from "./launch/protocol.ts";
 export {
 	type LguestEnding,
 	LguestMachine,

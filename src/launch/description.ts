@@ -74,6 +74,8 @@ export interface GuestOptions {
 	readonly console?: "serial" | "virtio";
 	/** The console's window, at first. */
 	readonly terminal?: ConsoleSize;
+	/** What only the embedder's thread knows how to open; it can be sent. */
+	readonly devices?: object;
 	/** Whether the guest runs lguest's agent, which `exec` and files need. */
 	readonly agent?: boolean;
 }

@@ -3,29 +3,17 @@
  * wire, runs it, and does what the caller asks meanwhile. An embedder's worker
  * is this function and what it needs of its surroundings.
  *
- * Relies on the machine and the pipes; the embedders' workers rely on it.
+ * Relies on the assembly and the pipes; the embedders' workers rely on it.
  *
  * @journey L:240 The guest's own thread
  */
 
-import type { Decompressors } from "../boot/compression.ts";
-import { LguestError } from "../errors.ts";
-import { type EndReason, Machine } from "../machine/machine.ts";
-import type { ConsoleBackend } from "../machine/serial-console.ts";
-import type { MachineStatistics } from "../machine/statistics.ts";
-import type { DiskOptions } from "../machine/virtio-slots.ts";
-import type { BlockBackend } from "../virtio/backends.ts";
-import type { ConsolePortOptions } from "../virtio/devices/console.ts";
+import type { EndReason, Machine } from "../machine/machine.ts";
+import { type Assembly, assemble, type GuestSurroundings } from "./assemble.ts";
 import type { Channel } from "./channel.ts";
-import type {
-	ByteSource,
-	DiskDescription,
-	GuestDescription,
-	RemoteDiskDescription,
-} from "./description.ts";
+import type { GuestDescription } from "./description.ts";
 import { toPlain } from "./error-transfer.ts";
 import { GuestPipe } from "./guest-pipe.ts";
-import { kernelCommandLine, namingKernel } from "./kernel-words.ts";
 import { PipeEnd } from "./pipe.ts";
 import {
 	type FromGuest,
@@ -34,27 +22,6 @@ import {
 	type ToGuest,
 } from "./protocol.ts";
 import { RemoteCaller, RemoteDisk } from "./remote-disk.ts";
-
-/** The port by which the guest's agent is reached. */
-export const AGENT_PORT_NAME = "lguest.agent";
-
-const DEFAULT_MEMORY_BYTES = 256 << 20;
-
-/** What the embedder does in the guest's thread. */
-export interface GuestSurroundings {
-	readonly decompressors: Decompressors;
-	/** All of a kernel or initrd; throws `UsageError` with the source's name in it. */
-	readBytes(
-		source: ByteSource,
-		role: "kernel" | "initrd",
-		onProgress: (text: string) => void,
-	): Promise<Uint8Array>;
-	openDisk(disk: DiskDescription): Promise<BlockBackend>;
-	/** Gives the thread's event loop a turn. */
-	breathe(): Promise<void>;
-	/** Adds to the counters what only the embedder knows. */
-	addStatistics?(statistics: MachineStatistics): MachineStatistics;
-}
 
 /** Serves one guest over the wire; everything else follows from its messages. */
 export function serveGuest(
@@ -73,7 +40,6 @@ class GuestServer {
 	readonly #agentEnd: PipeEnd;
 	#console: GuestPipe | undefined;
 	#machine: Machine | undefined;
-	#disks: BlockBackend[] = [];
 	/** Asked to stop before there was a machine. */
 	#stopped = false;
 
@@ -130,105 +96,39 @@ class GuestServer {
 
 	/** From the description to the end; the last message is the last thing done. */
 	async #live(description: GuestDescription): Promise<void> {
-		let last: FromGuest;
 		try {
-			const reason = await this.#run(description);
-			last = { kind: "ended", reason };
+			const assembly = await this.#assemble(description);
+			const reason = await this.#run(assembly);
+			this.#post({ kind: "ended", reason });
 		} catch (error) {
-			last = { kind: "failed", error: toPlain(error) };
+			this.#post({ kind: "failed", error: toPlain(error) });
 		}
-		await Promise.allSettled(this.#disks.map((disk) => disk.close?.()));
-		this.#post(last);
 	}
 
-	async #run(description: GuestDescription): Promise<EndReason> {
-		const machine = await this.#create(description);
-		this.#machine = machine;
-		this.#post({ kind: "created" });
-		if (this.#stopped) machine.stop();
-		return machine.run();
-	}
-
-	async #create(description: GuestDescription): Promise<Machine> {
-		const surroundings = this.#surroundings;
-		const onProgress = (text: string) => this.#post({ kind: "progress", text });
-		const kernel = await surroundings.readBytes(
-			description.kernel,
-			"kernel",
-			onProgress,
-		);
-		const initrd =
-			description.initrd &&
-			(await surroundings.readBytes(description.initrd, "initrd", onProgress));
-		const disks = await this.#openDisks(description.disks ?? []);
-		const { clock, engine, transport, debugExitPort } = description;
-		const kernelName = nameOf(description.kernel);
+	async #run({ machine, close }: Assembly): Promise<EndReason> {
 		try {
-			return await Machine.create({
-				memoryBytes: description.memoryBytes ?? DEFAULT_MEMORY_BYTES,
-				kernel,
-				kernelName,
-				commandLine: kernelCommandLine(
-					kernel,
-					description.kernelArguments ?? [],
-					description.console === "virtio" ? "hvc0" : "ttyS0",
-				),
-				...this.#consoles(description),
-				disks,
-				entropy: description.entropy ?? false,
-				breathe: () => surroundings.breathe(),
-				onDevice: (event) => this.#post({ kind: "device", event }),
-				...(initrd && { initrd }),
-				...(clock !== undefined && { clock }),
-				...(engine !== undefined && { engine }),
-				...(transport !== undefined && { transport }),
-				...(debugExitPort !== undefined && { debugExitPort }),
-				...((description.unpack ?? true) && {
-					unpack: surroundings.decompressors,
-				}),
-			});
-		} catch (error) {
-			const { decompressors } = surroundings;
-			throw await namingKernel(error, kernelName, kernel, decompressors);
+			this.#machine = machine;
+			this.#post({ kind: "created" });
+			if (this.#stopped) machine.stop();
+			return await machine.run();
+		} finally {
+			await close();
 		}
 	}
 
-	/** The console wherever it was asked for, and the agent's port beside it. */
-	#consoles(description: GuestDescription): {
-		readonly console: ConsoleBackend;
-		readonly consolePorts?: readonly ConsolePortOptions[];
-	} {
-		const pipe = new GuestPipe(this.#consoleEnd, description.terminal);
-		this.#console = pipe;
-		const ports: ConsolePortOptions[] = [];
-		if (description.console === "virtio") ports.push({ backend: pipe });
-		if (description.agent) ports.push(this.#agentPort());
-		return {
-			console: description.console === "virtio" ? NOBODY : pipe,
-			...(ports.length > 0 && { consolePorts: ports }),
-		};
-	}
-
-	#agentPort(): ConsolePortOptions {
-		const backend = new GuestPipe(this.#agentEnd);
-		backend.onGuestOpen = (open) => this.#post({ kind: "agent-open", open });
-		return { backend, name: AGENT_PORT_NAME, console: false };
-	}
-
-	async #openDisks(
-		disks: readonly (DiskDescription | RemoteDiskDescription)[],
-	): Promise<DiskOptions[]> {
-		const opened: DiskOptions[] = [];
-		for (const disk of disks) {
-			const backend =
-				"remote" in disk
-					? new RemoteDisk(disk, this.#remote)
-					: await this.#surroundings.openDisk(disk);
-			this.#disks.push(backend);
-			const { serial } = disk;
-			opened.push({ backend, ...(serial !== undefined && { serial }) });
-		}
-		return opened;
+	#assemble(description: GuestDescription): Promise<Assembly> {
+		const console = new GuestPipe(this.#consoleEnd, description.terminal);
+		this.#console = console;
+		const agent = new GuestPipe(this.#agentEnd);
+		agent.onGuestOpen = (open) => this.#post({ kind: "agent-open", open });
+		return assemble(description, this.#surroundings, {
+			console,
+			agent,
+			onProgress: (activity, doneBytes = 0, totalBytes = 0) =>
+				this.#post({ kind: "progress", activity, doneBytes, totalBytes }),
+			onDevice: (event) => this.#post({ kind: "device", event }),
+			openRemote: (disk) => new RemoteDisk(disk, this.#remote),
+		});
 	}
 
 	async #pause(request: number): Promise<void> {
@@ -245,21 +145,4 @@ class GuestServer {
 			statistics: this.#surroundings.addStatistics?.(statistics) ?? statistics,
 		});
 	}
-}
-
-/** A serial port with nobody at the other end. */
-const NOBODY: ConsoleBackend = {
-	write: () => undefined,
-	read: () => new Uint8Array(0),
-	inputOpen: false,
-	onInput: () => {},
-};
-
-/** What to call the kernel in messages. */
-function nameOf(source: ByteSource): string {
-	if (typeof source === "string") return source;
-	if ("name" in source && typeof source.name === "string") return source.name;
-	if (source instanceof Uint8Array) return "the kernel";
-	if ("href" in source) return source.href;
-	throw new LguestError("A kernel has to be bytes, or a place to get them.");
 }

@@ -36,6 +36,7 @@ import {
 	type FromGuest,
 	PIPE_AGENT,
 	PIPE_CONSOLE,
+	type ProgressEvent,
 	type ToGuest,
 } from "./protocol.ts";
 import { answerRemoteCall } from "./remote-disk.ts";
@@ -49,8 +50,8 @@ export type GuestEnd =
 export interface GuestEvents {
 	/** A device was set up, reset or stopped for its driver's fault. */
 	readonly device: DeviceEvent;
-	/** Something worth a line for whoever looks after the guest. */
-	readonly log: string;
+	/** Files of the guest are being read. */
+	readonly progress: ProgressEvent;
 }
 
 /** The guest's console. */
@@ -323,7 +324,7 @@ export class Guest implements AsyncDisposable {
 				this.#requests.delete(message.request);
 				break;
 			case "progress":
-				this.#emit("log", message.text);
+				this.#emit("progress", message);
 				break;
 			case "device":
 				this.#emit("device", message.event);

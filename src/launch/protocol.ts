@@ -66,12 +66,20 @@ export type ToGuest =
 	| { readonly kind: "terminal"; readonly size: ConsoleSize }
 	| { readonly kind: "statistics"; readonly request: number };
 
+/** What takes so long; without a total, just the activity. */
+export interface ProgressEvent {
+	/** "reading the initrd". */
+	readonly activity: string;
+	readonly doneBytes: number;
+	readonly totalBytes: number;
+}
+
 /** From the guest's thread to the caller. */
 export type FromGuest =
 	| PipeMessage
 	| RemoteCall
 	| { readonly kind: "created" }
-	| { readonly kind: "progress"; readonly text: string }
+	| ({ readonly kind: "progress" } & ProgressEvent)
 	| { readonly kind: "agent-open"; readonly open: boolean }
 	| { readonly kind: "failed"; readonly error: PlainError }
 	| { readonly kind: "ended"; readonly reason: EndReason }

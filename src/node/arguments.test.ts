@@ -34,6 +34,7 @@ describe("The command line", () => {
 			unpack: true,
 			disks: [],
 			rng: false,
+			console: undefined,
 			vsock: undefined,
 			transport: undefined,
 			rest: [],

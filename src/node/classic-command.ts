@@ -44,7 +44,11 @@ export async function classicCommand(options: ClassicOptions): Promise<number> {
 	const streams = new StandardStreams();
 	const disks: BlockBackend[] = [];
 	try {
-		const kernel = await readInputFile(options.kernelPath, "kernel", progress);
+		const kernel = await readInputFile(
+			options.kernelPath,
+			"kernel",
+			progress.show,
+		);
 		const initrd = await initrdOf(options, progress);
 		const makers = await Promise.all(
 			options.devices.map((device) => openDevice(device, disks)),
@@ -74,7 +78,7 @@ async function initrdOf(
 	progress: Progress,
 ): Promise<Uint8Array | undefined> {
 	if (initrdPath === undefined) return undefined;
-	return readInputFile(initrdPath, "initrd", progress);
+	return readInputFile(initrdPath, "initrd", progress.show);
 }
 
 async function openDevice(

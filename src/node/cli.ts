@@ -14,8 +14,10 @@ import { LguestError } from "../index.ts";
 import { parseCommandLine } from "./arguments.ts";
 import { isClassic, parseClassic } from "./classic-arguments.ts";
 import { classicCommand } from "./classic-command.ts";
+import { execCommand } from "./exec-command.ts";
 import { keepYoungGenerationSmall } from "./heap.ts";
 import { runCommand } from "./run-command.ts";
+import { isCommand } from "./run-options.ts";
 
 async function main(args: readonly string[]): Promise<number> {
 	keepYoungGenerationSmall();
@@ -29,7 +31,9 @@ async function main(args: readonly string[]): Promise<number> {
 			process.stdout.write(`lguest ${packageVersion()}\n`);
 			return 0;
 		case "run":
-			return runCommand(command.options);
+			return isCommand(command.options)
+				? execCommand(command.options)
+				: runCommand(command.options);
 	}
 }
 

@@ -8,6 +8,7 @@
 
 export * from "../index.ts";
 export { nodeDecompressors } from "./decompress.ts";
-export { launch } from "./launch.ts";
+export { type DefaultGuest, defaultGuest } from "./default-guest.ts";
+export { launch, type NodeLaunchOptions } from "./launch.ts";
 export { StandardStreams } from "./standard-streams.ts";
 export { VsockSockets } from "./vsock-sockets.ts";

@@ -9,27 +9,22 @@
  */
 
 import { type FileHandle, open } from "node:fs/promises";
-import { UsageError } from "../index.ts";
+import { type OnProgress, UsageError } from "../index.ts";
 
 const CHUNK_BYTES = 4 << 20;
 /** More than 32-bit guests can hold. */
 const MOST_BYTES = 0xffff_ffff;
 
-/** Told how far reading is. */
-export interface ReadProgress {
-	show(activity: string, doneBytes: number, totalBytes: number): void;
-}
-
 /** All of a file. `role` is what the user calls it: "kernel", "initrd". */
 export async function readInputFile(
 	path: string,
 	role: string,
-	progress: ReadProgress,
+	onProgress: OnProgress,
 ): Promise<Uint8Array> {
 	try {
 		const file = await open(path);
 		try {
-			return await readAll(file, path, role, progress);
+			return await readAll(file, path, role, onProgress);
 		} finally {
 			await file.close();
 		}
@@ -42,7 +37,7 @@ async function readAll(
 	file: FileHandle,
 	path: string,
 	role: string,
-	progress: ReadProgress,
+	onProgress: OnProgress,
 ): Promise<Uint8Array> {
 	const { size } = await file.stat();
 	if (size > MOST_BYTES) {
@@ -62,7 +57,7 @@ async function readAll(
 		if (bytesRead === 0) break;
 		chunks.push(chunk.subarray(0, bytesRead));
 		total += bytesRead;
-		progress.show(`reading the ${role}`, total, size);
+		onProgress(`reading the ${role}`, total, size);
 	}
 	return joined(chunks, total);
 }

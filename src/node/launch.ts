@@ -15,16 +15,28 @@ import {
 	type Platform,
 	type WorkerChannel,
 } from "../index.ts";
+import { defaultGuest } from "./default-guest.ts";
+import { type DeviceArguments, deviceArguments } from "./device-backends.ts";
 
 /** Decoding makes much short-lived garbage, for which V8 would take 60 MiB. */
 const YOUNG_GENERATION_MB = 4;
+
+/** What a guest is made of; without a kernel it is the default guest. */
+export type NodeLaunchOptions = Omit<LaunchOptions, "kernel" | "devices"> &
+	Partial<Pick<LaunchOptions, "kernel">> &
+	DeviceArguments;
 
 /**
  * Starts a guest. Rejects with `UsageError` for wrong options, or with the
  * signal's reason.
  */
-export function launch(options: LaunchOptions): Promise<Guest> {
-	return launchOn(nodePlatform, options);
+export async function launch(options: NodeLaunchOptions = {}): Promise<Guest> {
+	const { kernel, ...others } = options;
+	return launchOn(nodePlatform, {
+		...(kernel === undefined ? defaultGuest() : { kernel }),
+		...others,
+		devices: deviceArguments(options),
+	});
 }
 
 const nodePlatform: Platform = { startWorker };

@@ -28,14 +28,14 @@ export class Progress {
 	}
 
 	/** "reading the initrd 12 of 30 MiB"; without a total, just the activity. */
-	show(activity: string, doneBytes = 0, totalBytes = 0): void {
+	readonly show = (activity: string, doneBytes = 0, totalBytes = 0): void => {
 		if (performance.now() - this.#started < PATIENCE_MS) return;
 		this.#replace(
 			totalBytes < MIB
 				? `lguest: ${activity}...`
 				: `lguest: ${activity}: ${inMib(doneBytes)} of ${inMib(totalBytes)} MiB`,
 		);
-	}
+	};
 
 	/** As `show`, at once: for what blocks until it is done. */
 	announce(activity: string): void {

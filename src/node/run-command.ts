@@ -1,5 +1,5 @@
 /**
- * `lguest run`: reads the files, makes the machine, lends it the terminal, and
+ * `lguest run`: has the machine assembled, lends it the terminal, and
  * translates its end into an exit status and, if need be, a few words.
  *
  * Relies on the core's public face and the files beside it; `cli.ts` relies
@@ -10,26 +10,22 @@
 
 import { writeFileSync } from "node:fs";
 import {
+	type Assembly,
+	assemble,
 	type Decompressors,
-	type DiskOptions,
 	type EndReason,
 	formatCode,
 	GuestFailure,
-	kernelCommandLine,
-	Machine,
-	namingKernel,
+	type Machine,
 	UsageError,
 } from "../index.ts";
 import type { RunOptions } from "./arguments.ts";
 import { nodeDecompressors } from "./decompress.ts";
-import { DeviceBackends } from "./device-backends.ts";
-import { openDisk } from "./disk-files.ts";
-import { readInputFile } from "./input-file.ts";
-import type { DiskArgument } from "./options/disk.ts";
 import { Progress } from "./progress.ts";
+import { descriptionOf } from "./run-options.ts";
 import { StandardStreams } from "./standard-streams.ts";
 import { processStatistics } from "./statistics.ts";
-import { breathe } from "./surroundings.ts";
+import { nodeSurroundings } from "./surroundings.ts";
 
 /** What a shell reports for a process that a signal ended is 128 plus this. */
 const SIGNAL_NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 };
@@ -51,8 +47,6 @@ class Session {
 	readonly #progress = new Progress(process.stderr);
 	readonly #streams = new StandardStreams();
 	#machine: Machine | undefined;
-	#disks: readonly DiskOptions[] = [];
-	#backends: DeviceBackends | undefined;
 	/** Set by whoever stops the guest from outside. */
 	#stopStatus: number | undefined;
 
@@ -74,7 +68,7 @@ class Session {
 	async run(): Promise<number> {
 		const { statsPath } = this.#options;
 		if (statsPath !== undefined) writeStatistics(statsPath, "");
-		const machine = await this.#load();
+		const { machine, close } = await this.#load();
 		this.#machine = machine;
 		// An exit handler, because that is what every way out has in common.
 		if (statsPath !== undefined) {
@@ -86,44 +80,25 @@ class Session {
 			return this.#stopStatus ?? statusOf(reason);
 		} finally {
 			this.#streams.stop();
-			await this.#closeBackends();
+			await close();
 		}
 	}
 
-	async #load(): Promise<Machine> {
-		const options = this.#options;
+	async #load(): Promise<Assembly> {
 		const progress = this.#progress;
+		const decompressors = announced(nodeDecompressors, progress);
 		try {
-			const kernelPath = kernelPathOf(options);
-			const kernel = await readInputFile(kernelPath, "kernel", progress);
-			const initrd =
-				options.initrdPath === undefined
-					? undefined
-					: await readInputFile(options.initrdPath, "initrd", progress);
-			this.#disks = await openDisks(options.disks);
-			this.#backends = await DeviceBackends.open(options);
-			return await makeMachine(
-				options,
-				kernelPath,
-				kernel,
-				initrd,
-				this.#streams,
-				this.#disks,
-				this.#backends,
-				progress,
+			return await assemble(
+				descriptionOf(this.#options),
+				{ ...nodeSurroundings, decompressors },
+				{
+					console: this.#streams,
+					onProgress: progress.show,
+				},
 			);
-		} catch (error) {
-			// An open socket would keep the process.
-			await this.#closeBackends();
-			throw error;
 		} finally {
 			progress.clear();
 		}
-	}
-
-	async #closeBackends(): Promise<void> {
-		for (const { backend } of this.#disks) await backend.close?.();
-		await this.#backends?.close();
 	}
 
 	#stop(status: number): void {
@@ -137,65 +112,9 @@ class Session {
 	}
 }
 
-function kernelPathOf({ kernelPath }: RunOptions): string {
-	if (kernelPath !== undefined) return kernelPath;
-	throw new UsageError("No kernel is given.", {
-		hint: "Try: lguest run KERNEL",
-	});
-}
-
 function writeCounters(path: string, machine: Machine): void {
 	const statistics = processStatistics(machine.statistics());
 	writeStatistics(path, `${JSON.stringify(statistics, undefined, "\t")}\n`);
-}
-
-/** Throws `UsageError` for the first that cannot be opened. */
-async function openDisks(
-	disks: readonly DiskArgument[],
-): Promise<DiskOptions[]> {
-	const opened: DiskOptions[] = [];
-	for (const disk of disks) {
-		const backend = await openDisk(disk);
-		const { serial } = disk;
-		opened.push({ backend, ...(serial !== undefined && { serial }) });
-	}
-	return opened;
-}
-
-async function makeMachine(
-	options: RunOptions,
-	kernelPath: string,
-	kernel: Uint8Array,
-	initrd: Uint8Array | undefined,
-	console: StandardStreams,
-	disks: readonly DiskOptions[],
-	backends: DeviceBackends,
-	progress: Progress,
-): Promise<Machine> {
-	const { memoryBytes, clock, engine } = options;
-	const { debugExitPort, transport } = options;
-	const decompressors = announced(nodeDecompressors, progress);
-	try {
-		return await Machine.create({
-			memoryBytes,
-			kernel,
-			kernelName: kernelPath,
-			commandLine: kernelCommandLine(kernel, options.rest, "ttyS0"),
-			clock,
-			engine,
-			console,
-			breathe,
-			disks,
-			entropy: options.rng,
-			...backends.virtio,
-			...(initrd !== undefined && { initrd }),
-			...(debugExitPort !== undefined && { debugExitPort }),
-			...(transport !== undefined && { transport }),
-			...(options.unpack && { unpack: decompressors }),
-		});
-	} catch (error) {
-		throw await namingKernel(error, kernelPath, kernel, nodeDecompressors);
-	}
 }
 
 /** Decompressors block for up to a second, so the line must be there before. */

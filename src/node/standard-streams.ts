@@ -11,7 +11,11 @@
 
 import { fstatSync, readSync } from "node:fs";
 import { ReadStream } from "node:tty";
-import type { ConsoleBackend } from "../index.ts";
+import type {
+	ConsoleBackend,
+	ConsolePortBackend,
+	ConsoleSize,
+} from "../index.ts";
 import { CtrlCCounter, RawTerminal } from "./terminal.ts";
 
 /** Input that nobody takes is left in the pipe beyond this. */
@@ -19,8 +23,10 @@ const MOST_WAITING_BYTES = 0x1_0000;
 const NOTHING = new Uint8Array(0);
 
 /** Console on the process's own streams. */
-export class StandardStreams implements ConsoleBackend {
+export class StandardStreams implements ConsoleBackend, ConsolePortBackend {
 	onInput: () => void = () => {};
+	/** The window has another size. */
+	onResize: () => void = () => {};
 	/** Three Ctrl-C were typed. */
 	onInterrupt: () => void = () => {};
 	/** Nobody reads our output any more. */
@@ -37,6 +43,13 @@ export class StandardStreams implements ConsoleBackend {
 			this.#outputLost = true;
 			this.onOutputLost();
 		});
+		process.stdout.on("resize", () => this.onResize());
+	}
+
+	/** Undefined where output goes to no terminal. */
+	get size(): ConsoleSize | undefined {
+		const { columns, rows } = process.stdout;
+		return columns === undefined ? undefined : { columns, rows };
 	}
 
 	get inputOpen(): boolean {

@@ -15,9 +15,11 @@ import {
 	type DiskDescription,
 	type GuestSurroundings,
 	MemoryDisk,
+	type OnProgress,
 	UsageError,
 } from "../index.ts";
 import { nodeDecompressors } from "./decompress.ts";
+import { DeviceBackends } from "./device-backends.ts";
 import { openDisk } from "./disk-files.ts";
 import { readInputFile } from "./input-file.ts";
 import { processStatistics } from "./statistics.ts";
@@ -28,6 +30,7 @@ export const nodeSurroundings: GuestSurroundings = {
 	breathe,
 	readBytes,
 	openDisk: openDescribedDisk,
+	openDevices: (devices) => DeviceBackends.open(devices),
 	addStatistics: processStatistics,
 };
 
@@ -41,15 +44,13 @@ export function breathe(): Promise<void> {
 async function readBytes(
 	source: ByteSource,
 	role: "kernel" | "initrd",
-	onProgress: (text: string) => void,
+	onProgress: OnProgress,
 ): Promise<Uint8Array> {
 	if (source instanceof Uint8Array) return source;
 	if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
 	const path = pathOf(source, role);
 	if (/^https?:/.test(path)) return download(path, role);
-	return readInputFile(path, role, {
-		show: (activity) => onProgress(`${activity}: ${path}`),
-	});
+	return readInputFile(path, role, onProgress);
 }
 
 /** A path, or a URL that is no file's. */

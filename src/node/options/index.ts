@@ -7,6 +7,7 @@
  * @journey L:113 Every option
  */
 
+import { consoleOption } from "./console.ts";
 import { diskOption } from "./disk.ts";
 import { initrdOption, unpackOption } from "./kernel.ts";
 import { clockOption, engineOption } from "./machine.ts";
@@ -23,6 +24,7 @@ export const RUN_OPTIONS = [
 	initrdOption,
 	unpackOption,
 	diskOption,
+	consoleOption,
 	rngOption,
 	vsockOption,
 	transportOption,

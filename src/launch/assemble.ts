@@ -1,0 +1,218 @@
+/**
+ * From a description to a machine: reads, opens, and puts together. The guest's
+ * thread does it for a caller elsewhere, the command line for itself.
+ *
+ * Relies on the machine and on the embedder's `GuestSurroundings`; the guest's
+ * thread and the command line rely on it.
+ *
+ * @journey L:239 Some assembly required
+ */
+
+import type { Decompressors } from "../boot/compression.ts";
+import { LguestError } from "../errors.ts";
+import { Machine, type MachineOptions } from "../machine/machine.ts";
+import type { ConsoleBackend } from "../machine/serial-console.ts";
+import type { MachineStatistics } from "../machine/statistics.ts";
+import type {
+	DeviceEvent,
+	DiskOptions,
+	VirtioOptions,
+} from "../machine/virtio-slots.ts";
+import type {
+	BlockBackend,
+	Completion,
+	ConsolePortBackend,
+} from "../virtio/backends.ts";
+import type { ConsolePortOptions } from "../virtio/devices/console.ts";
+import type {
+	ByteSource,
+	DiskDescription,
+	GuestDescription,
+	RemoteDiskDescription,
+} from "./description.ts";
+import { kernelCommandLine, namingKernel } from "./kernel-words.ts";
+
+/** The port by which the guest's agent is reached. */
+export const AGENT_PORT_NAME = "lguest.agent";
+
+const DEFAULT_MEMORY_BYTES = 256 << 20;
+
+/** Told what takes so long; without a total, just the activity. */
+export type OnProgress = (
+	activity: string,
+	doneBytes?: number,
+	totalBytes?: number,
+) => void;
+
+/** Opened backends and the machine's options for them. */
+export interface OpenDevices {
+	readonly virtio: VirtioOptions;
+	/** The guest is gone. */
+	close(): Promise<void>;
+}
+
+/** What the embedder does in the guest's thread. */
+export interface GuestSurroundings {
+	readonly decompressors: Decompressors;
+	/** All of a kernel or initrd; throws `UsageError` with the source's name in it. */
+	readBytes(
+		source: ByteSource,
+		role: "kernel" | "initrd",
+		onProgress: OnProgress,
+	): Promise<Uint8Array>;
+	openDisk(disk: DiskDescription): Promise<BlockBackend>;
+	/** Opens what `GuestOptions.devices` asks for. */
+	openDevices?(devices: object): Promise<OpenDevices>;
+	/** Gives the thread's event loop a turn. */
+	breathe(): Promise<void>;
+	/** Adds to the counters what only the embedder knows. */
+	addStatistics?(statistics: MachineStatistics): MachineStatistics;
+}
+
+/** What the assembled machine is connected to. */
+export interface Connections {
+	readonly console: ConsoleBackend & ConsolePortBackend;
+	/** Where the agent speaks, if there is to be one. */
+	readonly agent?: ConsolePortBackend;
+	readonly onProgress: OnProgress;
+	readonly onDevice?: (event: DeviceEvent) => void;
+	/** A disk of the caller's. */
+	openRemote?(disk: RemoteDiskDescription): BlockBackend;
+}
+
+/** A machine and what was opened for it. */
+export interface Assembly {
+	readonly machine: Machine;
+	/** Closes disks and all other backends. */
+	close(): Promise<void>;
+}
+
+/** Rejects with `UsageError` for whatever is wrong; then nothing stays open. */
+export async function assemble(
+	description: GuestDescription,
+	surroundings: GuestSurroundings,
+	connections: Connections,
+): Promise<Assembly> {
+	const opened: { close?(): Completion }[] = [];
+	const close = async () => {
+		await Promise.allSettled(opened.map((one) => one.close?.()));
+	};
+	try {
+		const { onProgress } = connections;
+		const { kernel: source, initrd: initrdSource } = description;
+		const kernel = await surroundings.readBytes(source, "kernel", onProgress);
+		const initrd =
+			initrdSource &&
+			(await surroundings.readBytes(initrdSource, "initrd", onProgress));
+		const disks = await openDisks(
+			description.disks ?? [],
+			surroundings,
+			connections,
+			opened,
+		);
+		const devices = await surroundings.openDevices?.(description.devices ?? {});
+		if (devices !== undefined) opened.push(devices);
+		const machine = await createMachine(description, surroundings, {
+			...consoles(description, connections),
+			...devices?.virtio,
+			kernel,
+			...(initrd && { initrd }),
+			disks,
+			...(connections.onDevice && { onDevice: connections.onDevice }),
+		});
+		return { machine, close };
+	} catch (error) {
+		await close();
+		throw error;
+	}
+}
+
+async function openDisks(
+	disks: readonly (DiskDescription | RemoteDiskDescription)[],
+	surroundings: GuestSurroundings,
+	connections: Connections,
+	opened: { close?(): Completion }[],
+): Promise<DiskOptions[]> {
+	const options: DiskOptions[] = [];
+	for (const disk of disks) {
+		const backend =
+			"remote" in disk
+				? connections.openRemote?.(disk)
+				: await surroundings.openDisk(disk);
+		if (backend === undefined) throw new LguestError("Nobody has that disk.");
+		opened.push(backend);
+		const { serial } = disk;
+		options.push({ backend, ...(serial !== undefined && { serial }) });
+	}
+	return options;
+}
+
+/** Everything that was opened goes in as it is; the rest is the description's. */
+async function createMachine(
+	description: GuestDescription,
+	{ decompressors, breathe }: GuestSurroundings,
+	parts: Omit<MachineOptions, "memoryBytes">,
+): Promise<Machine> {
+	const { memoryBytes = DEFAULT_MEMORY_BYTES, unpack = true } = description;
+	const { clock, engine, transport, debugExitPort } = description;
+	const kernelName = nameOf(description.kernel);
+	try {
+		return await Machine.create({
+			...parts,
+			memoryBytes,
+			kernelName,
+			commandLine: kernelCommandLine(
+				parts.kernel,
+				description.kernelArguments ?? [],
+				description.console === "virtio" ? "hvc0" : "ttyS0",
+			),
+			entropy: description.entropy ?? false,
+			breathe: () => breathe(),
+			...(clock !== undefined && { clock }),
+			...(engine !== undefined && { engine }),
+			...(transport !== undefined && { transport }),
+			...(debugExitPort !== undefined && { debugExitPort }),
+			...(unpack && { unpack: decompressors }),
+		});
+	} catch (error) {
+		throw await namingKernel(error, kernelName, parts.kernel, decompressors);
+	}
+}
+
+/** The console where it was asked for, and the agent's port beside it. */
+function consoles(
+	description: GuestDescription,
+	{ console, agent }: Connections,
+): Pick<MachineOptions, "console" | "consolePorts"> {
+	const ports: ConsolePortOptions[] = [];
+	const isVirtio = description.console === "virtio";
+	if (isVirtio) ports.push({ backend: console });
+	if (description.agent && agent !== undefined) {
+		ports.push({ backend: agent, name: AGENT_PORT_NAME, console: false });
+	}
+	return {
+		console: isVirtio ? outputOnly(console) : console,
+		...(ports.length > 0 && { consolePorts: ports }),
+	};
+}
+
+/** Early messages still come by the serial port; keys go to the virtio console. */
+function outputOnly(console: ConsoleBackend): ConsoleBackend {
+	return {
+		write: (bytes) => console.write(bytes),
+		read: () => new Uint8Array(0),
+		get inputOpen() {
+			return console.inputOpen;
+		},
+		onInput: () => {},
+	};
+}
+
+/** What to call the kernel in messages. */
+function nameOf(source: ByteSource): string {
+	if (typeof source === "string") return source;
+	if (source instanceof Uint8Array) return "the kernel";
+	if ("name" in source && typeof source.name === "string") return source.name;
+	if ("href" in source) return source.href;
+	return "the kernel";
+}
