@@ -161,7 +161,10 @@ async function runFinish(
 		[
 			...["-m", "512", "-nographic", "-no-reboot", "-nic", "none"],
 			...["-kernel", kernel, "-initrd", initrd],
-			...["-append", "console=ttyS0 quiet SCRIPT=/finish"],
+			...[
+				"-append",
+				"console=ttyS0 quiet no_timer_check panic=-1 SCRIPT=/finish",
+			],
 			...["-drive", `file=${image},if=virtio,format=raw,cache=unsafe`],
 		],
 		true,

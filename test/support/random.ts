@@ -11,3 +11,8 @@ export function randomFrom(seed: number): Random {
 		return Math.floor((state / 2 ** 32) * below);
 	};
 }
+
+/** True once in `times`. */
+export function chance(random: Random, times: number): boolean {
+	return random(times) === 0;
+}

@@ -33,6 +33,8 @@ import { type Table, TableCache, type TableCopy } from "./table-cache.ts";
 const MOST_DIRTY_TABLES = 128;
 const MOST_WAITING_FREES = 4096;
 
+const BEYOND_THE_END = "a table beyond the end of the image";
+
 /** What a cluster can be made to be. */
 export interface NewMapping {
 	readonly kind: "none" | "zero" | "data";
@@ -95,6 +97,15 @@ export class Qcow2Image {
 		header: Qcow2Header,
 	): Promise<Qcow2Image> {
 		const l1 = new Uint8Array(header.l1Entries * 8);
+		const refcountTableBytes =
+			header.refcountTableClusters << header.clusterBits;
+		for (const end of [
+			header.l1Offset + l1.length,
+			header.refcountTableOffset + refcountTableBytes,
+		]) {
+			// Writing there would make the image as large as somebody likes.
+			if (end > store.sizeBytes) throw new CorruptImage(BEYOND_THE_END);
+		}
 		await store.read(header.l1Offset, l1);
 		const refcounts = await Refcounts.open(store, header);
 		return new Qcow2Image(store, header, refcounts, l1);

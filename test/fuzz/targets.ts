@@ -1,0 +1,15 @@
+/**
+ * Everything that `npm run fuzz` and the short run among the tests throw
+ * hostile input at. A new target is a line here.
+ */
+
+import { NETWORK_FRAMES_TARGET } from "./network-frames.ts";
+import { QCOW2_IMAGE_TARGET } from "./qcow2-image.ts";
+import type { FuzzTarget } from "./target.ts";
+import { VIRTIO_DRIVER_TARGETS } from "./virtio-drivers.ts";
+
+export const FUZZ_TARGETS: readonly FuzzTarget[] = [
+	...VIRTIO_DRIVER_TARGETS,
+	NETWORK_FRAMES_TARGET,
+	QCOW2_IMAGE_TARGET,
+];

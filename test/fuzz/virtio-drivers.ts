@@ -1,0 +1,151 @@
+/**
+ * Drivers that do anything at all: random register accesses, and random bytes
+ * in rings, descriptors and buffers. Whatever they do, nothing throws, nothing
+ * outlives a reset, and a decent driver finds the device in order afterwards.
+ */
+
+import { MmioBus } from "../../src/chipset/bus.ts";
+import type { NetBackend } from "../../src/virtio/backends.ts";
+import { VIRTIO_CONFIG_S_NEEDS_RESET } from "../../src/virtio/constants.ts";
+import { VirtioDevice } from "../../src/virtio/device.ts";
+import type { DeviceModel } from "../../src/virtio/device-model.ts";
+import { Block } from "../../src/virtio/devices/block.ts";
+import { Console } from "../../src/virtio/devices/console.ts";
+import { Entropy } from "../../src/virtio/devices/entropy.ts";
+import { Net } from "../../src/virtio/devices/net.ts";
+import { MemoryDisk } from "../../src/virtio/memory-disk.ts";
+import {
+	VIRTIO_MMIO_BYTES,
+	VirtioMmio,
+} from "../../src/virtio/transports/mmio.ts";
+import { MmioSide } from "../support/mmio-side.ts";
+import { MockDriver, room, TestMemory } from "../support/mock-driver.ts";
+import { chance, type Random } from "../support/random.ts";
+import type { FuzzTarget } from "./target.ts";
+
+const STEPS = 60;
+/** All that a device may offer. */
+const FEATURES = Array.from({ length: 64 }, (_, feature) => feature);
+const BASE = 0xfeb00000;
+
+const port = () => ({
+	write: () => undefined,
+	read: (most: number) => new Uint8Array(Math.min(most, 10)),
+	onInput: () => {},
+	size: { columns: 80, rows: 25 },
+});
+
+/** A network on which everything comes back, as it was sent or finished. */
+function echo(): NetBackend {
+	let frames = 0;
+	const backend: NetBackend = {
+		takesOffloads: true,
+		send: (frame, offload) => {
+			frames++;
+			backend.onFrame(frame, frames % 2 === 0 ? offload : undefined);
+		},
+		onFrame: () => {},
+	};
+	return backend;
+}
+
+const DEVICES: Record<string, () => DeviceModel> = {
+	block: () => new Block(new MemoryDisk(1 << 20), "hostile"),
+	console: () =>
+		new Console([{ backend: port() }, { backend: port(), name: "second" }]),
+	entropy: () => new Entropy({ fill: (target) => target.fill(1) }),
+	net: () => new Net(echo(), new Uint8Array(6)),
+};
+
+function setUp(make: () => DeviceModel, legacy: boolean) {
+	const memory = new TestMemory(1 << 20);
+	const device = new VirtioDevice(make(), memory, { legacy });
+	const bus = new MmioBus();
+	const line = { set: () => {} };
+	bus.register(BASE, VIRTIO_MMIO_BYTES, new VirtioMmio(device, line));
+	const side = new MmioSide(bus, BASE);
+	return { memory, bus, side, driver: new MockDriver(side, memory) };
+}
+
+/** Mostly plausible numbers, so that something happens. */
+function value(random: Random): number {
+	switch (random(5)) {
+		case 0:
+			return random(8);
+		case 1:
+			return 2 ** random(32);
+		case 2:
+			return random(256) * 1024;
+		case 3:
+			return 0xffff_ffff;
+		default:
+			return random(2 ** 32);
+	}
+}
+
+function misbehave(
+	{ memory, bus, side, driver }: ReturnType<typeof setUp>,
+	random: Random,
+): void {
+	driver.start({
+		accept: FEATURES.filter(() => chance(random, 2)),
+		queueSize: 16,
+	});
+	for (let step = 0; step < STEPS; step++) {
+		const queue = driver.queue(random(driver.queues.length));
+		const areas = Object.values(queue.placement);
+		switch (random(7)) {
+			case 0:
+				bus.write(BASE + random(0x50) * 4, 4, value(random));
+				break;
+			case 1:
+				bus.read(BASE + random(VIRTIO_MMIO_BYTES), random(2) === 0 ? 1 : 4);
+				break;
+			case 2: {
+				// Into the rings, where it hurts.
+				const at = (areas[1 + random(3)] ?? 0) + random(260);
+				if (memory.contains(at, 2)) memory.writeU16(at, value(random) & 0xffff);
+				break;
+			}
+			case 3:
+				queue.offerRaw(
+					Array.from({ length: 1 + random(4) }, () => ({
+						address: random(4) === 0 ? value(random) : random(200_000),
+						length: random(4) === 0 ? value(random) : random(4096),
+						flags: random(4) * 2,
+					})),
+				);
+				break;
+			case 4: {
+				// A small header, as most devices have one, and then whatever.
+				const head = Uint8Array.from({ length: 1 + random(24) }, () =>
+					random(random(2) ? 256 : 4),
+				);
+				queue.send(head, new Uint8Array(random(2000)), room(1 + random(2000)));
+				break;
+			}
+			default:
+				side.kick(random(8));
+		}
+	}
+}
+
+/** One driver's life; throws on a finding. */
+function run(make: () => DeviceModel, random: Random): void {
+	const made = setUp(make, random(2) === 1);
+	misbehave(made, random);
+	// The device may have written wherever it was told to.
+	made.memory.bytes.fill(0);
+	made.driver.start();
+	if ((made.side.readStatus() & VIRTIO_CONFIG_S_NEEDS_RESET) !== 0) {
+		throw new Error("a decent driver finds the device out of order");
+	}
+}
+
+export const VIRTIO_DRIVER_TARGETS: readonly FuzzTarget[] = Object.entries(
+	DEVICES,
+).map(([name, make]) => ({
+	name: `virtio-${name}`,
+	about: `registers, rings and requests of the ${name} device`,
+	run: (random) => run(make, random),
+}));
