@@ -99,11 +99,15 @@ export async function assemble(
 	};
 	try {
 		const { onProgress } = connections;
+		const { decompressors } = surroundings;
 		const { kernel: source, initrd: initrdSource } = description;
 		const kernel = await surroundings.readBytes(source, "kernel", onProgress);
-		const initrd =
+		const packed =
 			initrdSource &&
 			(await surroundings.readBytes(initrdSource, "initrd", onProgress));
+		const unpack =
+			description.initrdPacking && decompressors[description.initrdPacking];
+		const initrd = packed && unpack ? await unpack(packed) : packed;
 		const disks = await openDisks(
 			description.disks ?? [],
 			surroundings,

@@ -9,7 +9,7 @@
 
 import type { GuestDescription } from "../index.ts";
 import type { RunOptions } from "./arguments.ts";
-import { defaultGuest } from "./default-guest.ts";
+import { type DefaultGuest, defaultGuest } from "./default-guest.ts";
 import { deviceArguments } from "./device-backends.ts";
 
 /** Whether a command is to run in the default guest. */
@@ -28,6 +28,7 @@ export function descriptionOf(options: RunOptions): GuestDescription {
 	return {
 		...guest,
 		...Object.fromEntries(given),
+		...(guest && { kernelArguments: wordsFor(guest) }),
 		kernel: kernelPath ?? guest?.kernel ?? "",
 		...(initrdPath !== undefined && { initrd: initrdPath }),
 		...(kernelPath !== undefined && { kernelArguments: rest }),
@@ -35,4 +36,12 @@ export function descriptionOf(options: RunOptions): GuestDescription {
 		disks: disks.map(({ path, ...disk }) => ({ source: path, ...disk })),
 		devices: deviceArguments(values),
 	};
+}
+
+/** A guest at our terminal is told which kind that is, as far as that is one word. */
+function wordsFor({ kernelArguments = [] }: DefaultGuest): readonly string[] {
+	const { TERM = "" } = process.env;
+	return process.stdout.isTTY && /^[\w.+-]+$/.test(TERM)
+		? [...kernelArguments, `TERM=${TERM}`]
+		: kernelArguments;
 }
