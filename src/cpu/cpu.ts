@@ -49,12 +49,15 @@ import {
 	FAULT_HAS_ERROR_CODE,
 	FAULT_VECTOR,
 	HALTED,
+	HOT_RETIRED,
 	INTERRUPT_PENDING,
 	LEAVE,
 	MODE,
 	NMI_BLOCKED,
 	PENDING_INTERRUPT,
 	PENDING_NMI,
+	REGION_COLD_EXITS,
+	REGION_ENTRIES,
 	RIP,
 	SEGMENT_BASE,
 	SEGMENT_LIMIT,
@@ -96,7 +99,7 @@ export type ExitReason =
 export type EngineKind = "cold" | "auto" | "hot";
 
 /** Arrivals by branch that make code hot. Powers of two. */
-const HOT_ARRIVALS = { cold: 0, auto: 4096, hot: 1 } as const;
+const HOT_ARRIVALS = { cold: 0, auto: 8192, hot: 1 } as const;
 
 export interface CpuOptions {
 	readonly memoryBytes: number;
@@ -106,6 +109,8 @@ export interface CpuOptions {
 	readonly engine?: EngineKind;
 	/** Opcode-table features that decode; default: what CPUID reports, and hints. */
 	readonly decodedFeatures?: ReadonlySet<string>;
+	/** For statistics of compiling: the embedder's clock in milliseconds. */
+	readonly nowMs?: () => number;
 }
 
 /**
@@ -122,7 +127,18 @@ export interface CpuStatistics {
 	readonly codeInvalidations: number;
 	readonly arenaResets: number;
 	readonly forms: number;
+	/** Instructions retired in regions. */
+	readonly hotRetired: number;
+	/** Times regions were entered, and left before an instruction for the cold engine. */
+	readonly regionEntries: number;
+	readonly regionColdExits: number;
+	/** Regions compiled, and those in use now. */
 	readonly regions: number;
+	readonly regionsLive: number;
+	readonly regionModules?: number;
+	readonly regionWasmBytes?: number;
+	readonly regionInstructions?: number;
+	readonly compileMs?: number;
 }
 
 export class Cpu implements SystemContext {
@@ -183,7 +199,14 @@ export class Cpu implements SystemContext {
 		);
 		if (options.engine === "auto" || options.engine === "hot") {
 			const { memory: ram } = this;
-			this.#hot = new HotEngine(this.#engine, this.#code, ram, features);
+			this.#hot = new HotEngine(
+				this.#engine,
+				this.#code,
+				ram,
+				features,
+				(linear) => this.#tryFetch(linear),
+				options.nowMs ?? (() => 0),
+			);
 		}
 		this.#code.makeRoomForForms = (count) => this.#engine.makeRoom(count);
 		this.memory.onWrite = (address, bytes) =>
@@ -211,7 +234,12 @@ export class Cpu implements SystemContext {
 			codeInvalidations: this.#code.invalidations,
 			arenaResets: this.#code.resets,
 			forms: this.#engine.forms.length,
-			regions: this.#hot?.regions ?? 0,
+			hotRetired: Number(this.state.getBig(HOT_RETIRED)),
+			regionEntries: Number(this.state.getBig(REGION_ENTRIES)),
+			regionColdExits: Number(this.state.getBig(REGION_COLD_EXITS)),
+			regions: 0,
+			regionsLive: this.#hot?.regionsLive ?? 0,
+			...this.#hot?.statistics,
 		};
 	}
 
@@ -260,7 +288,8 @@ export class Cpu implements SystemContext {
 			asFault(fault);
 			return;
 		}
-		this.#becameHot(this.state.getU32(RIP));
+		const rip = this.state.getU32(RIP);
+		this.#hot?.arrived(rip, this.state.get32(MODE), 0, 0);
 	}
 
 	/** Runs at most `budget` instructions. */
@@ -458,13 +487,20 @@ export class Cpu implements SystemContext {
 
 	/** The border: nothing is thrown through generated code. */
 	#imports(engine: EngineKind): EngineImports {
-		const becameHot = (rip: number) => {
-			this.#becameHot(rip >>> 0);
+		const becameHot = (rip: number, exit: number, page: number) => {
+			const mode = this.state.get32(MODE);
+			this.#hot?.arrived(rip >>> 0, mode, exit, page >>> 0);
 			if (engine === "hot") this.#hot?.compileWanted();
 		};
 		return {
 			hot: engine === "cold" ? undefined : becameHot,
 			hotArrivals: HOT_ARRIVALS[engine],
+			fetchPage: (linear, host) => {
+				const physical = this.#tryFetch(linear >>> 0);
+				return physical !== undefined && RAM_BASE + physical === host >>> 0
+					? 1
+					: 0;
+			},
 			translate: (low, high, bytes, intent) => {
 				try {
 					const segment = intent >>> INTENT_BITS;
@@ -524,15 +560,14 @@ export class Cpu implements SystemContext {
 		return true;
 	}
 
-	/** A branch target at `rip` has been reached often. */
-	#becameHot(rip: number): void {
-		const mode = this.state.get32(MODE);
+	/** Physical address for fetching at a linear one; undefined = it would fault. */
+	#tryFetch(linear: number): number | undefined {
 		try {
-			// Regions are made of flat code only: RIP is the linear address.
-			this.#hot?.request(this.mmu.fetchAddress(rip), mode);
+			const physical = this.mmu.fetchAddress(linear);
+			return physical < this.memory.sizeBytes ? physical : undefined;
 		} catch (fault) {
-			// A mapping that is gone is the cold engine's business.
 			asFault(fault);
+			return undefined;
 		}
 	}
 

@@ -149,7 +149,11 @@ export const HALTED = field("halted", 4);
 /** Most iterations one step of a REP string instruction may do; 1 under single-step. */
 export const REP_LIMIT = field("repLimit", 4);
 
-/** Record at which a region was left to the cold engine. */
+/** Instructions that regions have retired; how often regions were entered, and left before an instruction that the cold engine must run. */
+export const HOT_RETIRED = field("hotRetired", 8);
+export const REGION_ENTRIES = field("regionEntries", 8);
+export const REGION_COLD_EXITS = field("regionColdExits", 8);
+/** Record at which a region was left to the cold engine, or name of the exit it was left by. */
 export const REGION_EXIT = field("regionExit", 4);
 /** The exception a fault status reports: vector, error code, and whether there is one. */
 export const FAULT_VECTOR = field("faultVector", 4);

@@ -114,6 +114,13 @@ export class ByteWriter {
 		this.raw(content.view());
 	}
 
+	/** Moves the bytes from `start` on to the front. */
+	rotate(start: number): void {
+		const tail = this.#bytes.slice(start, this.#used);
+		this.#bytes.copyWithin(tail.length, 0, start);
+		this.#bytes.set(tail);
+	}
+
 	/** What was written, without a copy: valid until the next write. */
 	view(): Uint8Array<ArrayBuffer> {
 		return this.#bytes.subarray(0, this.#used);

@@ -47,6 +47,8 @@ import { truthOf } from "./simplify.ts";
 export interface Label {
 	/** How many labels were open around it. */
 	readonly depth: number;
+	/** Whether anything branches to it (so far). */
+	used?: boolean;
 }
 
 /** The block type of a block that takes nothing and leaves nothing. */
@@ -82,6 +84,22 @@ export class FunctionBuilder {
 	/** A variable with an *arbitrary* value: slots are used again, not zeroed. */
 	local<T extends ValueType>(type: T): Local<T> {
 		return this.#locals.allocate(type);
+	}
+
+	/** A variable that lives to the function's end, whatever scope is open. */
+	lasting<T extends ValueType>(type: T): Local<T> {
+		return this.#locals.allocateLasting(type);
+	}
+
+	/**
+	 * Writes code that runs before everything written so far: what a function's
+	 * entry has to do is known when its body is. No block may be open.
+	 */
+	atStart(body: () => void): void {
+		if (this.#open.length !== 0) throw new Error("atStart: a block is open");
+		const length = this.#code.length;
+		body();
+		this.#code.rotate(length);
 	}
 
 	/** Ends a local; emitting a tree which still mentions it throws. */
@@ -353,6 +371,7 @@ export class FunctionBuilder {
 		if (this.#open[label.depth] !== label) {
 			throw new Error("branch to a label outside its block");
 		}
+		label.used = true;
 		return this.#open.length - 1 - label.depth;
 	}
 

@@ -52,6 +52,11 @@ export class Locals {
 		return local;
 	}
 
+	/** A variable that no scope's end releases. */
+	allocateLasting<T extends ValueType>(type: T): Local<T> {
+		return this.#occupy(this.#newSlot(type), type);
+	}
+
 	/** Gives the slot back before its scope ends. */
 	release(local: Local): void {
 		this.check(local);

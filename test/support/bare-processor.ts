@@ -102,6 +102,7 @@ export class BareProcessor {
 			resolve: () => this.#resolve(),
 			hot: undefined,
 			hotArrivals: 0,
+			fetchPage: () => 0,
 		};
 		const source = { semanticsOf, kernels: KERNELS };
 		this.#engine = new ColdEngine(memory, imports, source, []);

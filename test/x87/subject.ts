@@ -94,6 +94,7 @@ export class Subject {
 			resolve: () => this.#record,
 			hot: undefined,
 			hotArrivals: 0,
+			fetchPage: () => 0,
 		};
 		const source = {
 			semanticsOf: (mnemonic: string) => semantics[mnemonic],

@@ -28,6 +28,7 @@ function smallCache() {
 		resolve: nothing,
 		hot: undefined,
 		hotArrivals: 0,
+		fetchPage: () => 0,
 	};
 	const source = { semanticsOf, kernels: [] };
 	const engine = new ColdEngine(memory, imports, source, [], MOST_HANDLERS);

@@ -34,7 +34,6 @@ import {
 	HANDLER_REGION,
 	HANDLER_STALE,
 	HANDLER_STRADDLE,
-	PSEUDO_HANDLERS,
 	RECORD_BYTES,
 	RECORD_DISPLACEMENT,
 	RECORD_HANDLER,
@@ -55,6 +54,21 @@ const CHUNK = 64;
 const MOST_RECORDS = 128;
 const MAX_INSTRUCTION_BYTES = 15;
 
+/** A region as the cache knows it. */
+export interface RegionHandle {
+	/** Table slot of its function. */
+	readonly slot: number;
+	/** Page and offset of its entry. */
+	readonly page: CodePage;
+	readonly offset: number;
+	/** The record that enters it. */
+	readonly record: number;
+	/** Number, as in `ordinals`, of the record it stands before. */
+	readonly ownOrdinal: number;
+	/** Every page it is made of. */
+	pages: readonly CodePage[];
+}
+
 /** Decoded code of one physical page in one mode. */
 export class CodePage {
 	readonly physical: number;
@@ -68,8 +82,8 @@ export class CodePage {
 	readonly wanting = new Map<number, number[]>();
 	/** Records linked to the record of an offset. */
 	readonly linked = new Map<number, number[]>();
-	/** Table slots of the regions made of this page. */
-	readonly regions: number[] = [];
+	/** Regions made of this page's code, whole or in part. */
+	readonly regions = new Set<RegionHandle>();
 
 	constructor(physical: number) {
 		this.physical = physical;
@@ -158,41 +172,69 @@ export class CodeCache {
 		return this.#pages.get((physicalPage / PAGE) * MODE_COUNT + mode);
 	}
 
-	/** The instruction's own record at an offset (not a region's), or 0. */
-	instructionRecord(page: CodePage, offset: number): number {
+	/** Whether the page still is what its code is decoded from. */
+	holds(page: CodePage, mode: Mode): boolean {
+		return this.pageAt(page.physical, mode) === page;
+	}
+
+	/** The record by which the cold engine runs what is at an offset (never a region's), or 0. */
+	coldRecord(page: CodePage, offset: number): number {
 		const record = this.#known(page, offset);
 		if (record === 0) return 0;
 		const handler = this.#view.getUint16(record + RECORD_HANDLER, true);
-		if (handler === HANDLER_REGION) {
-			return this.#view.getUint32(record + RECORD_LINK, true);
-		}
-		return handler < PSEUDO_HANDLERS ? 0 : record;
+		if (handler !== HANDLER_REGION) return record;
+		return this.#view.getUint32(record + RECORD_LINK, true);
 	}
 
-	/** Whether a region begins at the offset. */
-	hasRegion(page: CodePage, offset: number): boolean {
+	/** The region that begins at an offset, if one does. */
+	regionAt(page: CodePage, offset: number): RegionHandle | undefined {
 		const record = this.#known(page, offset);
-		if (record === 0) return false;
-		const handler = this.#view.getUint16(record + RECORD_HANDLER, true);
-		return handler === HANDLER_REGION;
+		if (record === 0) return undefined;
+		for (const region of page.regions) {
+			if (region.record === record) return region;
+		}
+		return undefined;
 	}
 
 	/** From now on, whoever branches to the offset enters the region in `slot`. */
-	enterRegion(page: CodePage, offset: number, slot: number): boolean {
-		const own = this.instructionRecord(page, offset);
+	enterRegion(
+		page: CodePage,
+		offset: number,
+		slot: number,
+		pages: readonly CodePage[],
+	): RegionHandle | undefined {
+		const own = this.coldRecord(page, offset);
 		const room = this.#next + RECORD_BYTES <= ARENA_BASE + ARENA_BYTES;
-		if (own === 0 || !room) return false;
+		if (own === 0 || !room) return undefined;
 		const record = this.#next;
+		const ownOrdinal = page.ordinals[offset] as number;
 		writePseudoRecord(this.#view, record, HANDLER_REGION, offset);
 		this.#view.setUint32(record + RECORD_DISPLACEMENT, slot, true);
 		this.#view.setUint32(record + RECORD_LINK, own, true);
 		this.#enter(page, offset);
-		page.regions.push(slot);
 		for (const from of page.linked.get(offset) ?? []) {
 			this.#view.setUint32(from + RECORD_LINK, record, true);
 		}
 		this.#cacheJump(page.physical + offset, record);
-		return true;
+		const region = { slot, page, offset, record, ownOrdinal, pages: [] };
+		this.setRegionPages(region, pages);
+		return region;
+	}
+
+	/** The region is made of these pages now: a change to any ends it. */
+	setRegionPages(region: RegionHandle, pages: readonly CodePage[]): void {
+		for (const page of region.pages) page.regions.delete(region);
+		region.pages = pages;
+		for (const page of pages) page.regions.add(region);
+	}
+
+	/** From now on, the cold engine runs what the region did. */
+	dropRegion(region: RegionHandle): void {
+		const { page, offset, record, ownOrdinal } = region;
+		this.setRegionPages(region, []);
+		this.#view.setUint16(record + RECORD_HANDLER, HANDLER_GOTO, true);
+		page.ordinals[offset] = ownOrdinal;
+		this.onRegionDropped(region);
 	}
 
 	#invalidatePage(number: number, from: number, to: number): void {
@@ -206,19 +248,15 @@ export class CodeCache {
 				continue;
 			}
 			this.invalidations++;
+			for (const region of page.regions) this.dropRegion(region);
 			for (const record of page.records) this.#makeStale(record);
-			this.#dropRegions(page);
 			this.#pages.delete(key);
 		}
 		if (left === 0) this.codePages[number] = 0;
 	}
 
-	/** Told which table slots are free again. */
-	onRegionsDropped: (slots: readonly number[]) => void = () => {};
-
-	#dropRegions(page: CodePage): void {
-		if (page.regions.length > 0) this.onRegionsDropped(page.regions);
-	}
+	/** Told of every region whose code has changed or been forgotten. */
+	onRegionDropped: (region: RegionHandle) => void = () => {};
 
 	#makeStale(record: number): void {
 		this.#view.setUint16(record + RECORD_HANDLER, HANDLER_STALE, true);
@@ -434,7 +472,9 @@ export class CodeCache {
 		const forgotten = this.makeRoomForForms(MOST_RECORDS + 3);
 		if (!full && !crowded && !forgotten) return page;
 		this.resets++;
-		for (const known of this.#pages.values()) this.#dropRegions(known);
+		for (const known of this.#pages.values()) {
+			for (const region of known.regions) this.dropRegion(region);
+		}
 		this.#pages.clear();
 		this.codePages.fill(0);
 		this.clearJumpCache();

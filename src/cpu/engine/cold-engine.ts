@@ -47,9 +47,13 @@ export interface EngineImports {
 	system(operation: number, a: number, b: number, c: number): number;
 	resolve(): number;
 	/** A branch target at this RIP has become hot; undefined = the cold engine alone. */
-	readonly hot: ((ripLow: number) => void) | undefined;
+	readonly hot:
+		| ((ripLow: number, exit: number, regionPage: number) => void)
+		| undefined;
 	/** Arrivals by branch that make code hot; a power of two. */
 	readonly hotArrivals: number;
+	/** Whether a linear page is mapped to a host page for fetching; enters it in the TLB. */
+	fetchPage(linear: number, host: number): number;
 }
 
 /** Where meanings come from. */
@@ -184,7 +188,7 @@ export class ColdEngine {
 			module.defineFunction(ref, this.#handlerBody(form, context));
 			module.exportFunction(String(form.handler), ref);
 		}
-		return this.instantiate(module).exports;
+		return this.instantiate(module.toBytes()).exports;
 	}
 
 	#handlerBody(form: ColdForm, context: InstructionContext): FunctionBuilder {
@@ -210,7 +214,7 @@ export class ColdEngine {
 		const base = this.declareImports(module, new Set());
 		const resolve = module.importFunction("cpu", "resolve", [], [I32]);
 		const make = module.importFunction("cpu", "make", [], []);
-		const hot = module.importFunction("cpu", "hot", [I32], []);
+		const hot = module.importFunction("cpu", "hot", [I32, I32, I32], []);
 		const slots = MOST_HANDLERS + MOST_REGIONS;
 		const table = module.defineTable(slots, slots);
 		const run = module.declareFunction([], [I32], "run");
@@ -232,7 +236,7 @@ export class ColdEngine {
 		module.exportFunction("run", run);
 		module.exportFunction("make", maker);
 		module.exportTable("handlers", table);
-		return this.instantiate(module).exports;
+		return this.instantiate(module.toBytes()).exports;
 	}
 
 	/** The imports every generated module has, and the kernels of these names. */
@@ -253,18 +257,27 @@ export class ColdEngine {
 		return { stateBase: STATE_BASE, kernel, ...functions };
 	}
 
+	/** Nothing enters the region in that slot any more: its module may go. */
+	clearRegion(slot: number): void {
+		this.table.set(slot, null);
+	}
+
 	/** Compiles a module whose imports `declareImports` has declared. */
-	instantiate(module: ModuleBuilder): WebAssembly.Instance {
+	instantiate(
+		bytes: Uint8Array<ArrayBuffer>,
+		more: WebAssembly.ModuleImports = {},
+	): WebAssembly.Instance {
 		const imports: WebAssembly.Imports = {
 			cpu: {
 				memory: this.#memory,
 				...this.#imports,
+				...more,
 				hot: this.#imports.hot ?? (() => {}),
 				make: () => this.#make(),
 			},
 			kernel: this.#kernels.functions(),
 		};
-		const compiled = new WebAssembly.Module(module.toBytes());
+		const compiled = new WebAssembly.Module(bytes);
 		return new WebAssembly.Instance(compiled, imports);
 	}
 }

@@ -43,7 +43,10 @@ import {
 	FAULT_HAS_ERROR_CODE,
 	FAULT_VECTOR,
 	type Field,
+	HOT_RETIRED,
 	LEAVE,
+	REGION_COLD_EXITS,
+	REGION_ENTRIES,
 	REGION_EXIT,
 	RIP,
 	SEGMENT,
@@ -56,6 +59,7 @@ import { ColdEmitter, type Continuation } from "./cold-emitter.ts";
 import type { ColdForm } from "./form.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
 import {
+	HANDLER_REGION,
 	RECORD_BYTES,
 	RECORD_COUNT,
 	RECORD_DISPLACEMENT,
@@ -68,7 +72,6 @@ import {
 import { StateEmitter } from "./state-emitter.ts";
 import {
 	STATUS_BUDGET,
-	STATUS_COLD,
 	STATUS_FAULT,
 	STATUS_JUMP,
 	STATUS_NEXT,
@@ -82,7 +85,11 @@ import {
 export interface LoopContext extends InstructionContext {
 	/** () → record for RIP, or 0 with a fault noted. */
 	readonly resolve: FunctionRef;
-	/** (RIP low) → a branch target has become hot; undefined = no profiling, no regions. */
+	/**
+	 * (RIP low, name of the region's exit that led there or 0, RIP of the
+	 * region's first page) → a branch target has become hot; undefined = no
+	 * profiling, no regions.
+	 */
 	readonly hot: FunctionRef | undefined;
 	/** Arrivals by branch that make code hot, and again that many later. Power of two. */
 	readonly hotArrivals: number;
@@ -103,6 +110,9 @@ export class ColdLoop {
 	readonly #ripPage: Local<"i64">;
 	readonly #budget: Local<"i32">;
 	readonly #target: Local<"i64">;
+	/** The region's exit that leads to `target`, and the region's page; 0 = none. */
+	readonly #source: Local<"i32">;
+	readonly #sourcePage: Local<"i32">;
 
 	constructor(code: FunctionBuilder, context: LoopContext) {
 		this.#code = code;
@@ -112,6 +122,8 @@ export class ColdLoop {
 		this.#ripPage = code.local("i64");
 		this.#budget = code.local("i32");
 		this.#target = code.local("i64");
+		this.#source = code.local("i32");
+		this.#sourcePage = code.local("i32");
 	}
 
 	/** Emits the whole function: () → status. */
@@ -122,6 +134,16 @@ export class ColdLoop {
 		code.loop((transfer) => {
 			const mark = code.mark();
 			this.#emitTransfer();
+			// Most transfers lead to regions: no need to ask the br_table.
+			if (this.#context.hot !== undefined) {
+				const handler = load(
+					"i32.load16_u",
+					localGet(this.#record),
+					RECORD_HANDLER,
+				) as I32;
+				const isRegion = this.#e.eq(handler, this.#e.i32(HANDLER_REGION));
+				code.if(expr(isRegion), () => this.#emitRegion(transfer));
+			}
 			code.releaseTo(mark);
 			code.loop((next) => {
 				this.#emitBudgetCheck();
@@ -274,7 +296,8 @@ export class ColdLoop {
 			},
 			() => {
 				uncount();
-				this.#emitRegion(next, transfer);
+				this.#emitRegion(transfer);
+				code.br(next);
 			},
 		];
 	}
@@ -338,6 +361,7 @@ export class ColdLoop {
 		});
 		when(STATUS_JUMP, () => {
 			code.set(this.#target, expr(e.readState(RIP)));
+			this.#forgetSource();
 			code.br(transfer);
 		});
 		when(STATUS_REPEAT, () => {
@@ -382,6 +406,7 @@ export class ColdLoop {
 		const code = this.#code;
 		const jump = (target: I64) => {
 			code.set(this.#target, expr(target));
+			this.#forgetSource();
 			code.br(transfer);
 		};
 		return {
@@ -393,6 +418,7 @@ export class ColdLoop {
 				const link = this.#e.let(this.#field(RECORD_LINK));
 				code.if(expr(link), () => {
 					code.set(this.#record, expr(link));
+					this.#forgetSource();
 					this.#count();
 					code.br(next);
 				});
@@ -425,16 +451,25 @@ export class ColdLoop {
 			RECORD_COUNT,
 		);
 		const due = e.eqz(e.and(count, e.i32(hotArrivals - 1)));
-		this.#code.if(expr(due), () =>
-			this.#code.evaluate(call(hot, expr(e.wrap(this.#rip())))),
-		);
+		const args = [
+			expr(e.wrap(this.#rip())),
+			localGet(this.#source),
+			localGet(this.#sourcePage),
+		];
+		this.#code.if(expr(due), () => this.#code.evaluate(call(hot, ...args)));
 	}
 
-	/** Runs the region of a HANDLER_REGION record. */
-	#emitRegion(next: Label, transfer: Label): void {
+	#forgetSource(): void {
+		if (this.#context.hot === undefined) return;
+		this.#code.set(this.#source, expr(this.#e.i32(0)));
+	}
+
+	/** Runs the region of a HANDLER_REGION record; comes out behind it where the cold engine has to go on. */
+	#emitRegion(transfer: Label): void {
 		const code = this.#code;
 		const e = this.#e;
-		e.writeState(BUDGET, this.#get(this.#budget));
+		const before = this.#get(this.#budget) as I32;
+		e.writeState(BUDGET, before);
 		const status = e.let(
 			callIndirect(
 				this.#context.handlerType,
@@ -443,13 +478,36 @@ export class ColdLoop {
 				localGet(this.#ripPage),
 			) as Value as I32,
 		);
-		code.set(this.#budget, expr(e.readState(BUDGET)));
-		code.if(expr(e.eq(status, e.i32(STATUS_COLD))), () => {
-			code.set(this.#record, expr(e.readState(REGION_EXIT)));
-			code.br(next);
-		});
+		const after = e.readState(BUDGET) as I32;
+		this.#count64(HOT_RETIRED, e.sub(before, after));
+		this.#count64(REGION_ENTRIES, e.i32(1));
+		code.set(this.#budget, expr(after));
 		code.set(this.#target, expr(e.readState(RIP)));
-		code.br(transfer);
+		const isJump = e.eq(status, e.i32(STATUS_JUMP));
+		code.if(expr(isJump), () => {
+			code.set(this.#source, expr(e.readState(REGION_EXIT)));
+			const page = e.wrap(this.#get(this.#ripPage) as I64);
+			code.set(this.#sourcePage, expr(page));
+			code.br(transfer);
+		});
+		code.if(expr(e.eq(status, e.i32(STATUS_STOP))), () =>
+			this.#return(STATUS_STOP),
+		);
+		this.#count64(REGION_COLD_EXITS, e.i32(1));
+		code.set(this.#record, expr(e.readState(REGION_EXIT)));
+		const offset = load(
+			"i32.load16_u",
+			localGet(this.#record),
+			RECORD_PAGE_OFFSET,
+		) as I32;
+		const target = this.#get(this.#target) as I64;
+		code.set(this.#ripPage, expr(e.sub(target, e.extendU(offset))));
+	}
+
+	/** For statistics. */
+	#count64(field: Field, by: I32): void {
+		const e = this.#e;
+		e.writeState(field, e.add(e.readState(field) as I64, e.extendU(by)));
 	}
 
 	#advance(): void {

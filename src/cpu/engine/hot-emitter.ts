@@ -1,11 +1,8 @@
 /**
  * The hot engine's emitter. It *is* the cold one, with two differences: the
  * record is known while generating, so that its fields become constants, and
- * the general registers and flags live in locals.
- *
- * Flags are not computed when an instruction sets them; the operation is noted
- * and its flags are computed where somebody reads them, or where control
- * leaves the region.
+ * the general registers and flags live in locals (`hot-registers.ts`,
+ * `hot-flags.ts`).
  *
  * @journey E:730 The same emitter, knowing more
  */
@@ -20,12 +17,21 @@ import {
 import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
 import type { LoadOpName } from "../../wasm/opcodes.ts";
 import type { Local } from "../../wasm/references.ts";
-import type { I32, I64, Integer, Value } from "../semantics/emitter.ts";
-import { ZERO } from "../state.ts";
+import { AUX_CF_SHIFT } from "../flags.ts";
+import type { Flag, I32, I64, Integer, Value } from "../semantics/emitter.ts";
+import { BUDGET, FLAG_AUX, ZERO } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { ColdEmitter } from "./cold-emitter.ts";
 import type { ColdForm } from "./form.ts";
-import { HotRegisters, type PendingFlags } from "./hot-registers.ts";
+import { fusedCondition, fusedFlag } from "./hot-conditions.ts";
+import {
+	computeFlags,
+	type FlagState,
+	type HotFlags,
+	isPending,
+	type PendingFlags,
+} from "./hot-flags.ts";
+import type { HotRegisters } from "./hot-registers.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
 import { RECORD_LENGTH, RECORD_PAGE_OFFSET } from "./record.ts";
 
@@ -43,24 +49,46 @@ export type Ending =
 	/** To where the `target` local says. */
 	| "dynamic";
 
+/** Where an instruction stands in its region. */
 export interface HotInstruction {
 	readonly form: ColdForm;
 	/** The record's bytes. */
 	readonly record: DataView;
+	/** From the start of the region's first page to that of the instruction's. */
+	readonly distance: number;
 	readonly registers: HotRegisters;
+	readonly flags: HotFlags;
+	/** What is known about the flags before it. */
+	readonly flagState: FlagState;
 	readonly ripPage: Local<"i64">;
+	/** Instructions that may still run, the rest of this block not included. */
+	readonly budget: Local<"i32">;
+	/** Instructions of the block behind this one. */
+	readonly behind: number;
 	/** Where the instruction is left for the cold engine to run it. */
 	readonly bail: Label;
 	/** Receives a dynamic target. */
 	readonly target: Local<"i64">;
 	readonly isConditional: boolean;
+	/** REP goes on: counts the step and starts the next. */
+	readonly repeat: () => void;
+	/** Leaves the region behind the instruction for the run loop. */
+	readonly stop: () => void;
 }
+
+/** Mnemonics that set flags of exactly a + b or a - b. */
+const PLAIN = new Set([
+	...["ADD", "XADD", "SUB", "CMP", "NEG", "CMPXCHG", "SCAS", "CMPS"],
+]);
 
 export class HotEmitter extends ColdEmitter {
 	ending: Ending = "next";
 	/** Condition of a conditional ending. */
 	taken: I32 | undefined;
+	/** What is known about the flags here. */
+	flagState: FlagState;
 	readonly #instruction: HotInstruction;
+	/** Flag words are being written by the plain rules. */
 	#computing = false;
 
 	constructor(
@@ -68,23 +96,29 @@ export class HotEmitter extends ColdEmitter {
 		context: InstructionContext,
 		instruction: HotInstruction,
 	) {
-		const refuse = () => {
-			throw new NotHot("leaves the region");
-		};
 		super(code, context, instruction.form, {
-			record: instruction.registers.flagAux,
+			record: instruction.budget,
 			ripPage: instruction.ripPage,
 			bail: instruction.bail,
 			jump: (target) => {
 				code.set(instruction.target, expr(target));
 				this.ending = "dynamic";
 			},
-			jumpRelative: refuse,
-			repeat: refuse,
-			stop: refuse,
+			jumpRelative: () => {
+				throw new NotHot("jumps in the middle");
+			},
+			repeat: () => {
+				instruction.flags.save(this.flagState);
+				instruction.repeat();
+			},
+			stop: () => {
+				instruction.flags.save(this.flagState);
+				instruction.stop();
+			},
 			leave: () => code.br(instruction.bail),
 		});
 		this.#instruction = instruction;
+		this.flagState = instruction.flagState;
 	}
 
 	/** A field of the record, as a constant. */
@@ -106,15 +140,11 @@ export class HotEmitter extends ColdEmitter {
 	}
 
 	override currentRip(): Integer {
-		return this.#ripAt(
-			this.#instruction.record.getUint16(RECORD_PAGE_OFFSET, true),
-		);
+		return this.#ripAt(0);
 	}
 
 	override nextRip(): Integer {
-		const { record } = this.#instruction;
-		const offset = record.getUint16(RECORD_PAGE_OFFSET, true);
-		return this.#ripAt(offset + record.getUint8(RECORD_LENGTH));
+		return this.#ripAt(this.#instruction.record.getUint8(RECORD_LENGTH));
 	}
 
 	override jumpRelative(): void {
@@ -129,29 +159,45 @@ export class HotEmitter extends ColdEmitter {
 		this.code.brIf(this.#instruction.bail, expr(condition));
 	}
 
+	override fault(): void {
+		this.code.br(this.#instruction.bail);
+	}
+
+	/** Arms may change the flags or not; what is known behind them must hold for both. */
 	override if(condition: I32, then: () => void, otherwise?: () => void): void {
 		if (this.#instruction.isConditional) {
 			this.ending = "conditional";
 			this.taken = this.let(condition);
 			return;
 		}
-		this.settleFlags();
+		const test = this.let(condition);
+		const before = this.flagState;
+		this.#instruction.flags.save(before);
+		let changed = false;
 		const arm = (body: () => void) => () => {
+			this.flagState = before;
 			body();
-			this.settleFlags();
+			if (this.flagState === before) return;
+			changed = true;
+			this.#instruction.flags.save(this.flagState);
 		};
-		super.if(condition, arm(then), otherwise && arm(otherwise));
+		super.if(test, arm(then), otherwise && arm(otherwise));
+		this.flagState = changed ? "saved" : before;
 	}
 
 	override loop(body: (again: (condition?: I32) => void) => void): void {
-		this.settleFlags();
+		const { flags } = this.#instruction;
+		flags.save(this.flagState);
+		this.flagState = "saved";
 		super.loop((again) =>
 			body((condition) => {
-				this.settleFlags();
+				flags.save(this.flagState);
+				this.flagState = "saved";
 				again(condition);
 			}),
 		);
-		this.settleFlags();
+		flags.save(this.flagState);
+		this.flagState = "saved";
 	}
 
 	// Registers and flag words in locals
@@ -161,16 +207,24 @@ export class HotEmitter extends ColdEmitter {
 		if (known === undefined) return super.stateLoad(at, offset, size);
 		const place = known + offset;
 		if (place === ZERO.offset) return this.constant(size * 8, 0);
-		const { registers } = this.#instruction;
-		const index = HotRegisters.indexOf(place);
+		const { registers, flags, budget, behind } = this.#instruction;
+		const index = registers.indexOf(place);
 		if (index >= 0) {
-			const whole = this.copy(this.#get(registers.general[index])) as I32;
+			const whole = this.copy(localGet(registers.read(index))) as Integer;
 			return this.#part(whole, place & 7, size);
 		}
-		const flag = registers.flagLocal(place);
-		if (flag === undefined) return super.stateLoad(at, offset, size);
-		this.settleFlags();
-		return this.copy(this.#get(flag));
+		const flag = flags.localOf(place);
+		if (flag !== undefined) {
+			if (!this.#computing) this.settleFlags();
+			return this.copy(localGet(flag));
+		}
+		if (place === BUDGET.offset) {
+			const left = localGet(budget) as Value as I32;
+			return this.let(this.add(left, this.i32(behind)));
+		}
+		const invariant = registers.invariant(place, size);
+		if (invariant !== undefined) return localGet(invariant) as Value;
+		return super.stateLoad(at, offset, size);
 	}
 
 	protected override stateStore(
@@ -181,13 +235,13 @@ export class HotEmitter extends ColdEmitter {
 	): void {
 		const known = i32Value(expr(at));
 		const place = known === undefined ? -1 : known + offset;
-		const { registers } = this.#instruction;
-		const index = HotRegisters.indexOf(place);
+		const { registers, flags } = this.#instruction;
+		const index = registers.indexOf(place);
 		if (index >= 0) {
-			this.#writeRegister(index, place & 7, size, this.wrap(value as Integer));
+			this.#writeRegister(index, place & 7, size, value as Integer);
 			return;
 		}
-		const flag = registers.flagLocal(place);
+		const flag = flags.localOf(place);
 		if (flag === undefined) super.stateStore(at, offset, size, value);
 		else {
 			if (!this.#computing) this.settleFlags();
@@ -195,24 +249,37 @@ export class HotEmitter extends ColdEmitter {
 		}
 	}
 
-	#part(whole: I32, byte: number, size: number): Value {
-		if (size === 8) return this.extendU(whole);
-		const shifted = this.shrU(whole, this.i32(byte * 8));
-		return this.zeroExtend(size * 8, shifted);
+	#part(whole: Integer, byte: number, size: number): Value {
+		if (size === 8) return this.toWidth(64, whole);
+		const shifted = this.shrU(whole, this.constant(typeWidth(whole), byte * 8));
+		return this.zeroExtend(size * 8, this.wrap(shifted));
 	}
 
-	#writeRegister(index: number, byte: number, size: number, value: I32): void {
+	#writeRegister(
+		index: number,
+		byte: number,
+		size: number,
+		value: Integer,
+	): void {
 		const { registers } = this.#instruction;
-		const local = registers.general[index] as Local<"i32">;
-		registers.written.add(index);
-		if (size >= 4) {
-			this.code.set(local, expr(value));
+		const local = registers.write(index);
+		const width = registers.width;
+		// Four bytes alone are the low half of a 64-bit register kept as it is.
+		if (size === 8 || (size === 4 && width === 32)) {
+			this.code.set(local, expr(this.toWidth(width, value)));
 			return;
 		}
-		const mask = (size === 1 ? 0xff : 0xffff) << (byte * 8);
-		const kept = this.and(localGet(local) as I32, this.i32(~mask));
-		const shifted = this.shl(value, this.i32(byte * 8));
-		const merged = this.or(kept, this.and(shifted, this.i32(mask)));
+		const ones = size === 4 ? 0xffff_ffff : size === 1 ? 0xff : 0xffff;
+		const mask = BigInt(ones) << BigInt(byte * 8);
+		const constant = (bits: bigint): Integer =>
+			width === 64
+				? this.i64(BigInt.asIntN(64, bits))
+				: this.i32(Number(BigInt.asIntN(32, bits)));
+		const old = localGet(local) as Value as Integer;
+		const kept = this.and(old, constant(~mask));
+		const wide = this.toWidth(width, value);
+		const shifted = this.shl(wide, this.constant(width, byte * 8));
+		const merged = this.or(kept, this.and(shifted, constant(mask)));
 		this.code.set(local, expr(merged));
 	}
 
@@ -225,7 +292,8 @@ export class HotEmitter extends ColdEmitter {
 		result: Integer,
 	): void {
 		if (this.#computing) super.setAddFlags(width, a, b, result);
-		else this.#note("add", width, a, b, result);
+		else if (this.#isPlain) this.#note("add", width, a, b, result);
+		else this.#overwrite(() => super.setAddFlags(width, a, b, result));
 	}
 
 	override setSubFlags(
@@ -235,159 +303,145 @@ export class HotEmitter extends ColdEmitter {
 		result: Integer,
 	): void {
 		if (this.#computing) super.setSubFlags(width, a, b, result);
-		else this.#note("sub", width, a, b, result);
+		else if (this.#isPlain) this.#note("sub", width, a, b, result);
+		else this.#overwrite(() => super.setSubFlags(width, a, b, result));
 	}
 
 	override setLogicFlags(width: number, result: Integer): void {
 		if (this.#computing) super.setLogicFlags(width, result);
-		else this.#note("logic", width, result, result, result);
+		else this.#note("logic", width, result, undefined, result);
 	}
 
 	override setIncFlags(width: number, result: Integer): void {
-		this.#noteStep("inc", width, result);
+		if (this.#computing) super.setIncFlags(width, result);
+		else this.#note("inc", width, result, undefined, result);
 	}
 
 	override setDecFlags(width: number, result: Integer): void {
-		this.#noteStep("dec", width, result);
+		if (this.#computing) super.setDecFlags(width, result);
+		else this.#note("dec", width, result, undefined, result);
 	}
 
-	/** Computes what is pending into the flag locals. */
-	settleFlags(): void {
-		const { registers } = this.#instruction;
-		const { pending } = registers;
-		if (pending === undefined) return;
-		registers.pending = undefined;
-		this.#compute(pending);
+	override setFlagsFrom(
+		width: number,
+		result: Integer,
+		flags: { CF: I32; OF: I32; AF: I32 },
+	): void {
+		this.#overwrite(() => super.setFlagsFrom(width, result, flags));
 	}
 
-	/** Computes `pending`, noted earlier, where the region is left. */
-	settle(pending: PendingFlags | undefined): void {
-		const { registers } = this.#instruction;
-		const { pending: current } = registers;
-		registers.pending = pending;
-		this.settleFlags();
-		registers.pending = current;
+	override setFlags(flags: Partial<Record<Flag, I32>>): void {
+		const names = Object.keys(flags) as Flag[];
+		if (names.every((name) => name === "CF" || name === "OF")) {
+			this.settleFlags();
+			this.#compute(() => super.setFlags(flags));
+			return;
+		}
+		const all = ALL_FLAGS.map((name) => {
+			const value = this.let(flags[name] ?? this.getFlag(name));
+			return [name, value] as const;
+		});
+		const whole = Object.fromEntries(all) as Record<Flag, I32>;
+		this.#overwrite(() => super.setFlags(whole));
+	}
+
+	override writeEflags(image: I32, mask: I32): void {
+		const value = this.let(image);
+		const bits = this.let(mask);
+		this.#overwrite(() => super.writeEflags(value, bits));
+	}
+
+	override getFlag(flag: Flag): I32 {
+		const state = this.flagState;
+		const known = isPending(state) ? fusedFlag(this, state, flag) : undefined;
+		return known === undefined ? super.getFlag(flag) : this.let(known);
 	}
 
 	override condition(code: number): I32 {
-		const { pending } = this.#instruction.registers;
-		const fused = pending && this.#fusedCondition(pending, code >> 1);
-		if (fused === undefined) return super.condition(code);
-		return this.let(code & 1 ? this.eqz(fused) : fused);
+		const state = this.flagState;
+		const known = isPending(state)
+			? fusedCondition(this, state, code >> 1)
+			: undefined;
+		if (known === undefined) return super.condition(code);
+		return this.let(code & 1 ? this.eqz(known) : known);
 	}
 
-	#compute({ kind, width, a, b, result }: PendingFlags): void {
-		this.#computing = true;
-		switch (kind) {
-			case "add":
-				super.setAddFlags(width, a, b, result);
-				break;
-			case "sub":
-				super.setSubFlags(width, a, b, result);
-				break;
-			case "logic":
-				super.setLogicFlags(width, result);
-				break;
-			case "inc":
-				super.setIncFlags(width, result);
-				break;
-			case "dec":
-				super.setDecFlags(width, result);
-		}
-		this.#computing = false;
-	}
-
-	/** INC and DEC keep CF, so what was pending before is settled first. */
-	#noteStep(kind: "inc" | "dec", width: number, result: Integer): void {
+	/** PUSHF reads them all. */
+	override readEflags(): I32 {
 		this.settleFlags();
-		this.#note(kind, width, result, result, result);
+		return super.readEflags();
+	}
+
+	/** Computes what is pending into the flag words. */
+	settleFlags(): void {
+		const state = this.flagState;
+		if (state === "words") return;
+		if (isPending(state) && this.#carryKnown(state)) {
+			this.#overwrite(() => {
+				if (isPending(state.carry ?? "words")) {
+					const carry = fusedFlag(this, state.carry as PendingFlags, "CF");
+					const aux = this.shl(carry as I32, this.i32(AUX_CF_SHIFT));
+					this.writeState(FLAG_AUX, aux);
+				}
+				computeFlags(this, state);
+			});
+			return;
+		}
+		this.#instruction.flags.save(state);
+		this.#instruction.flags.settleToLocals(this);
+		this.flagState = "words";
+	}
+
+	/** Whether `state` can be computed here, without what only the saved note knows. */
+	#carryKnown({ carry }: PendingFlags): boolean {
+		return carry !== "saved";
+	}
+
+	/** Runs code that replaces both flag words, by the plain rules. */
+	#overwrite(write: () => void): void {
+		this.#compute(write);
+		this.flagState = "words";
+	}
+
+	#compute(write: () => void): void {
+		const outer = this.#computing;
+		this.#computing = true;
+		write();
+		this.#computing = outer;
 	}
 
 	#note(
 		kind: PendingFlags["kind"],
 		width: number,
 		a: Integer,
-		b: Integer,
+		b: Integer | undefined,
 		result: Integer,
 	): void {
+		const isStep = kind === "inc" || kind === "dec";
 		const left = this.let(a) as Integer;
-		const right = this.let(b) as Integer;
-		this.#instruction.registers.pending = {
-			kind,
-			width,
-			a: left,
-			b: right,
-			result: this.let(result) as Integer,
-			isPlain: kind === "sub" && this.#isSubtraction,
-		};
+		const right = b === undefined ? undefined : (this.let(b) as Integer);
+		const named = this.let(result) as Integer;
+		const carry = isStep
+			? this.#instruction.flags.saveCarry(this.flagState)
+			: undefined;
+		this.flagState = { kind, width, a: left, b: right, result: named, carry };
 	}
 
-	/** Set while an instruction without carry-in notes its flags. */
-	get #isSubtraction(): boolean {
-		const { mnemonic } = this.#instruction.form.example.row;
-		return PLAIN_SUBTRACTIONS.has(mnemonic);
+	get #isPlain(): boolean {
+		return PLAIN.has(this.#instruction.form.example.row.mnemonic);
 	}
 
-	/** An even condition straight from the operation, where that is cheap. */
-	#fusedCondition(pending: PendingFlags, pair: number): I32 | undefined {
-		const { width, result } = pending;
-		const zero = this.constant(width, 0);
-		const signed = (v: Integer) => this.signExtend(width, v);
-		switch (pair) {
-			case 2:
-				return this.eqz(this.zeroExtend(width, result));
-			case 4:
-				return this.ltS(signed(result), zero);
-		}
-		if (pending.kind === "logic") return this.#logicCondition(pending, pair);
-		return pending.isPlain ? this.#comparison(pending, pair) : undefined;
-	}
-
-	/** CF = OF = 0. */
-	#logicCondition(
-		{ width, result }: PendingFlags,
-		pair: number,
-	): I32 | undefined {
-		const zero = this.constant(width, 0);
-		switch (pair) {
-			case 0:
-			case 1:
-				return this.i32(0);
-			case 3:
-				return this.eqz(this.zeroExtend(width, result));
-			case 6:
-				return this.ltS(this.signExtend(width, result), zero);
-			case 7:
-				return this.leS(this.signExtend(width, result), zero);
-		}
-		return undefined;
-	}
-
-	#comparison({ width, a, b }: PendingFlags, pair: number): I32 | undefined {
-		const u = (v: Integer) => this.zeroExtend(width, v);
-		const s = (v: Integer) => this.signExtend(width, v);
-		switch (pair) {
-			case 1:
-				return this.ltU(u(a), u(b));
-			case 3:
-				return this.leU(u(a), u(b));
-			case 6:
-				return this.ltS(s(a), s(b));
-			case 7:
-				return this.leS(s(a), s(b));
-		}
-		return undefined;
-	}
-
-	#ripAt(offset: number): Integer {
-		const page = localGet(this.#instruction.ripPage) as Value as I64;
-		return this.let(this.wrap(this.add(page, this.i64(offset)))) as Integer;
-	}
-
-	#get(local: Local<"i32"> | undefined): Expression<"i32"> {
-		return localGet(local as Local<"i32">);
+	#ripAt(bytes: number): Integer {
+		const { ripPage, record, distance } = this.#instruction;
+		const page = localGet(ripPage) as Value as I64;
+		const start = distance + record.getUint16(RECORD_PAGE_OFFSET, true);
+		const rip = this.add(page, this.i64(start + bytes));
+		return this.let(this.long ? rip : this.wrap(rip)) as Integer;
 	}
 }
 
-/** Mnemonics whose subtraction has no borrow-in. */
-const PLAIN_SUBTRACTIONS = new Set(["CMP", "SUB", "CMPXCHG", "SCAS", "CMPS"]);
+const ALL_FLAGS: readonly Flag[] = ["CF", "PF", "AF", "ZF", "SF", "OF"];
+
+function typeWidth(value: Integer): 32 | 64 {
+	return (value as Expression).type === "i64" ? 64 : 32;
+}

@@ -1,52 +1,93 @@
 /**
- * What a region keeps in WebAssembly locals instead of memory: the general
- * registers and the lazy flags, plus flags that are not even computed yet.
+ * What a region keeps in WebAssembly locals instead of memory: general
+ * registers, and state that nothing in a region can change (segment bases,
+ * TLB masks). Each is loaded on entry if the region uses it at all; registers
+ * that the region writes are stored on the way out.
  *
  * @journey E:720 State that stays in registers
  */
 
 import type { FunctionBuilder } from "../../wasm/function-builder.ts";
 import type { Local } from "../../wasm/references.ts";
-import type { Integer } from "../semantics/emitter.ts";
-import { FLAG_AUX, FLAG_RESULT, GPR } from "../state.ts";
+import {
+	CPL,
+	GPR,
+	SEGMENT,
+	TLB_EXECUTE_MASK,
+	TLB_READ_MASK,
+	TLB_WRITE_MASK,
+} from "../state.ts";
 
-/** An operation whose flags nobody has asked for; all its values are temporaries. */
-export interface PendingFlags {
-	readonly kind: "add" | "sub" | "logic" | "inc" | "dec";
-	readonly width: number;
-	readonly a: Integer;
-	readonly b: Integer;
-	readonly result: Integer;
-	/** Result is exactly a - b: conditions compare a with b. */
-	readonly isPlain: boolean;
+/** A field that is the same for the whole stay in a region. */
+export interface Invariant {
+	readonly local: Local;
+	readonly offset: number;
+	readonly size: number;
 }
 
-const REGISTERS = 8;
+/** State ranges [from, to) that only system operations write, which regions do not contain. */
+const CONSTANT_RANGES = [
+	SEGMENT,
+	TLB_READ_MASK,
+	TLB_WRITE_MASK,
+	TLB_EXECUTE_MASK,
+	CPL,
+].map(
+	(field) => [field.offset, field.offset + field.stride * field.count] as const,
+);
 
 export class HotRegisters {
-	/** By encoding number. */
-	readonly general: readonly Local<"i32">[];
-	readonly flagResult: Local<"i32">;
-	readonly flagAux: Local<"i32">;
-	/** Registers that some instruction of the region writes. */
+	/** 32: eight registers of 32 bits; 64: sixteen of 64. */
+	readonly width: 32 | 64;
+	/** Registers that some instruction reads or writes. */
+	readonly used = new Set<number>();
+	/** Registers that some instruction writes. */
 	readonly written = new Set<number>();
-	pending: PendingFlags | undefined;
+	readonly #code: FunctionBuilder;
+	readonly #general: Local<"i32" | "i64">[];
+	readonly #invariants = new Map<number, Invariant>();
 
-	constructor(code: FunctionBuilder) {
-		this.general = Array.from({ length: REGISTERS }, () => code.local("i32"));
-		this.flagResult = code.local("i32");
-		this.flagAux = code.local("i32");
+	constructor(code: FunctionBuilder, long: boolean) {
+		this.#code = code;
+		this.width = long ? 64 : 32;
+		const type = long ? "i64" : "i32";
+		this.#general = Array.from({ length: long ? 16 : 8 }, () =>
+			code.local(type),
+		);
 	}
 
 	/** Register number of a state offset, or -1. */
-	static indexOf(offset: number): number {
+	indexOf(offset: number): number {
 		const index = (offset - GPR.offset) >> 3;
-		return offset >= GPR.offset && index < REGISTERS ? index : -1;
+		const count = this.#general.length;
+		return offset >= GPR.offset && index < count ? index : -1;
 	}
 
-	/** The local that stands for a flag word, if `offset` is one. */
-	flagLocal(offset: number): Local<"i32"> | undefined {
-		if (offset === FLAG_RESULT.offset) return this.flagResult;
-		return offset === FLAG_AUX.offset ? this.flagAux : undefined;
+	read(index: number): Local<"i32" | "i64"> {
+		this.used.add(index);
+		return this.#general[index] as Local<"i32" | "i64">;
+	}
+
+	write(index: number): Local<"i32" | "i64"> {
+		this.written.add(index);
+		return this.read(index);
+	}
+
+	/** The local of a field that cannot change; undefined = it can. */
+	invariant(offset: number, size: number): Local | undefined {
+		const isConstant = CONSTANT_RANGES.some(
+			([from, to]) => offset >= from && offset < to,
+		);
+		if (!isConstant) return undefined;
+		const key = offset * 16 + size;
+		const known = this.#invariants.get(key);
+		if (known !== undefined) return known.local;
+		const local = this.#code.lasting(size === 8 ? "i64" : "i32");
+		this.#invariants.set(key, { local, offset, size });
+		return local;
+	}
+
+	get invariants(): Iterable<Invariant> {
+		return this.#invariants.values();
 	}
 }

@@ -2,43 +2,57 @@
  * Generates one region as a WebAssembly function:
  * (record, RIP of the page's start) → status.
  *
- * Registers and flags are loaded into locals on entry. Every way out notes
+ * What the region uses is loaded into locals on entry. Every way out notes
  * where to go on and branches to one shared exit, which stores what the region
- * may have changed. A block takes its instructions from the budget at once;
- * when they are more than is left, the cold engine runs the rest one by one.
+ * may have changed. Blocks count their instructions off the budget; whether
+ * enough is left is asked on entry and where loops begin again, for the region
+ * as a whole: when it is not, the cold engine does the last few one by one.
  *
  * @journey E:740 A region, written
  */
 
-import { localGet } from "../../wasm/expression.ts";
+import { call, load, localGet } from "../../wasm/expression.ts";
 import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
-import type { Local } from "../../wasm/references.ts";
+import type { FunctionRef, Local } from "../../wasm/references.ts";
 import { type Exits, structure } from "../../wasm/structurer.ts";
-import type { Mode } from "../mode.ts";
-import type { I32, I64, Value } from "../semantics/emitter.ts";
-import {
-	BUDGET,
-	FLAG_AUX,
-	FLAG_RESULT,
-	GPR,
-	REGION_EXIT,
-	RIP,
-} from "../state.ts";
+import { RAM_BASE, TLB_BASE } from "../memory-layout.ts";
+import { type Mode, modeCodeSize } from "../mode.ts";
+import type { I32, I64, Integer, Value } from "../semantics/emitter.ts";
+import { BUDGET, GPR, REGION_EXIT, RIP, TLB_EXECUTE_MASK } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import type { EmitForm } from "./cold-loop.ts";
 import { addressingOf } from "./form.ts";
 import { HotEmitter } from "./hot-emitter.ts";
-import { HotRegisters, type PendingFlags } from "./hot-registers.ts";
+import { type FlagState, HotFlags } from "./hot-flags.ts";
+import { HotRegisters } from "./hot-registers.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
 import { RECORD_BYTES, writeRecord } from "./record.ts";
-import type { BlockEnd, RegionBlock, RegionInstruction } from "./region.ts";
+import type {
+	RegionBlock,
+	RegionInstruction,
+	RegionPage,
+	RegionShape,
+} from "./region.ts";
+import { type RegionGraph, regionGraph } from "./region-graph.ts";
 import { StateEmitter } from "./state-emitter.ts";
-import { STATUS_COLD, STATUS_JUMP } from "./status.ts";
+import { STATUS_COLD, STATUS_JUMP, STATUS_STOP } from "./status.ts";
+
+const PAGE = 4096;
+
+/** What regions need besides what every handler does. */
+export interface RegionContext extends InstructionContext {
+	/** (linear address, host address expected) → 1 if the page is mapped there now and in the TLB. */
+	readonly fetchPage: FunctionRef;
+	/** See `hot-flags.ts`. */
+	readonly settle: FunctionRef;
+}
+
+/** Names a way out by a branch, for learning where it leads: 0 = nobody asks. */
+export type NameExit = (offset: number) => number;
 
 /** An instruction as left in the middle of a block. */
 interface Bail {
-	readonly emitter: HotEmitter;
-	readonly pending: PendingFlags | undefined;
+	readonly flagState: FlagState;
 	readonly instruction: RegionInstruction;
 	/** Instructions of the block from this one on: not executed. */
 	readonly left: number;
@@ -46,91 +60,110 @@ interface Bail {
 
 export class RegionBuilder {
 	readonly #code = new FunctionBuilder(["i32", "i64"], ["i32"]);
-	readonly #context: InstructionContext;
+	readonly #context: RegionContext;
 	readonly #e: StateEmitter;
 	readonly #mode: Mode;
-	readonly #blocks: readonly RegionBlock[];
+	readonly #shape: RegionShape;
+	readonly #graph: RegionGraph;
 	readonly #emitForm: EmitForm;
+	readonly #nameExit: NameExit;
 	readonly #registers: HotRegisters;
+	readonly #flags: HotFlags;
+	readonly #long: boolean;
 	readonly #ripPage: Local<"i64">;
 	readonly #budget: Local<"i32">;
 	readonly #target: Local<"i64">;
 	readonly #status: Local<"i32">;
-	readonly #exitRecord: Local<"i32">;
+	/** Record to go on at, or name of the exit. */
+	readonly #exitNote: Local<"i32">;
+	/** By block: what is known about the flags behind it. */
+	readonly #flagsBehind = new Map<number, FlagState>();
 	#exit: Label | undefined;
 
 	constructor(
-		context: InstructionContext,
+		context: RegionContext,
 		mode: Mode,
-		blocks: readonly RegionBlock[],
+		shape: RegionShape,
 		emitForm: EmitForm,
+		nameExit: NameExit,
 	) {
 		this.#context = context;
 		this.#mode = mode;
-		this.#blocks = blocks;
+		this.#shape = shape;
+		this.#graph = regionGraph(shape.blocks);
 		this.#emitForm = emitForm;
+		this.#nameExit = nameExit;
 		this.#e = new StateEmitter(this.#code, context);
 		this.#ripPage = this.#code.param(1) as Local<"i64">;
-		this.#registers = new HotRegisters(this.#code);
+		this.#long = modeCodeSize(mode) === 64;
+		this.#registers = new HotRegisters(this.#code, this.#long);
+		this.#flags = new HotFlags(this.#code, this.#long, context.settle);
 		this.#budget = this.#code.local("i32");
 		this.#target = this.#code.local("i64");
 		this.#status = this.#code.local("i32");
-		this.#exitRecord = this.#code.local("i32");
+		this.#exitNote = this.#code.local("i32");
 	}
 
 	build(): FunctionBuilder {
 		const code = this.#code;
-		this.#loadRegisters();
 		code.block((exit) => {
 			this.#exit = exit;
-			const graph = this.#graph();
-			structure(graph, code, (node, exits) => this.#emitNode(node, exits));
+			structure(this.#graph, code, (node, exits) =>
+				this.#emitNode(node, exits),
+			);
 		});
-		this.#storeRegisters();
+		this.#storeState();
 		code.return(localGet(this.#status));
+		code.atStart(() => {
+			this.#checkPages();
+			this.#loadState();
+		});
 		return code;
 	}
 
-	/** Blocks are nodes by index; behind them one node for each way out by address. */
-	readonly #outside: number[] = [];
-
-	#graph(): { entry: number; successors: number[][] } {
-		const index = new Map(this.#blocks.map(({ offset }, i) => [offset, i]));
-		const nodeOf = (offset: number): number => {
-			const known = index.get(offset);
-			if (known !== undefined) return known;
-			const node = this.#blocks.length + this.#outside.length;
-			this.#outside.push(offset);
-			index.set(offset, node);
-			return node;
-		};
-		const successors = this.#blocks.map(({ end }) =>
-			addressesOf(end).map(nodeOf),
-		);
-		for (const _ of this.#outside) successors.push([]);
-		return { entry: 0, successors };
-	}
-
 	#emitNode(node: number, exits: Exits): void {
-		const block = this.#blocks[node];
-		if (block === undefined) {
-			const offset = this.#outside[node - this.#blocks.length] as number;
-			this.#leaveTo(offset);
-		} else this.#emitBlock(block, exits);
+		const content = this.#graph.nodes[node];
+		switch (content?.kind) {
+			case "block":
+				this.#emitBlock(content.block, node, exits);
+				break;
+			case "compare":
+				this.#emitCompare(content.target, exits);
+				break;
+			case "leave":
+				this.#leaveTo(content.offset, content.from);
+				break;
+			case "leave-dynamic":
+				this.#setNote(this.#nameExit(content.from));
+				this.#leave(STATUS_JUMP);
+		}
 	}
 
-	#emitBlock(block: RegionBlock, exits: Exits): void {
+	/** Goes to successor 0 if the dynamic target is the place at `offset`. */
+	#emitCompare(offset: number, exits: Exits): void {
+		const e = this.#e;
+		const target = this.#get(this.#target) as I64;
+		const page = this.#get(this.#ripPage) as I64;
+		const isThere = this.#long
+			? e.eq(e.sub(target, page), e.i64(offset))
+			: e.eq(e.sub(e.wrap(target), e.wrap(page)), e.i32(offset));
+		exits.branch(expr(isThere));
+	}
+
+	#emitBlock(block: RegionBlock, node: number, exits: Exits): void {
 		const code = this.#code;
 		const mark = code.mark();
 		const taken = code.local("i32");
-		this.#takeBudget(block);
+		this.#takeBudget(block, this.#graph.checked.has(node));
 		const bails: Bail[] = [];
 		const { instructions } = block;
+		let behind: FlagState = this.#flagsBefore(node);
 		code.block((done) => {
 			const labels: Label[] = [];
 			const nest = (index: number): void => {
 				if (index < 0) {
-					this.#emitInstructions(block, labels, bails, taken);
+					behind = this.#emitInstructions(block, labels, bails, taken, behind);
+					this.#flags.save(behind);
 					code.br(done);
 					return;
 				}
@@ -138,67 +171,142 @@ export class RegionBuilder {
 					labels[index] = label;
 					nest(index - 1);
 				});
-				this.#emitBail(bails[index] as Bail);
+				if (labels[index]?.used) this.#emitBail(bails[index] as Bail);
 			};
 			nest(instructions.length - 1);
 		});
-		this.#emitEnd(block.end, exits, taken);
+		this.#flagsBehind.set(node, this.#flags.asSaved(behind));
+		this.#emitEnd(block, exits, taken);
 		code.releaseTo(mark);
 	}
 
-	/** Leaves before the block's first instruction when the budget is too small for it. */
-	#takeBudget({ instructions }: RegionBlock): void {
+	/** What the only block before this one knew; with several, the note is in the locals. */
+	#flagsBefore(node: number): FlagState {
+		const before = this.#graph.onlyPredecessor[node];
+		const known =
+			before === undefined ? undefined : this.#flagsBehind.get(before);
+		return known ?? "saved";
+	}
+
+	/** Leaves before a checked block's first instruction when little is left. */
+	#takeBudget({ instructions }: RegionBlock, checked: boolean): void {
 		const first = instructions[0];
 		if (first === undefined) return;
 		const e = this.#e;
-		const count = e.i32(instructions.length);
 		const budget = this.#get(this.#budget) as I32;
-		this.#code.if(expr(e.ltU(budget, count)), () =>
-			this.#leaveCold(first.record),
-		);
+		if (checked) {
+			const most = e.i32(this.#shape.instructions);
+			this.#code.if(expr(e.ltU(budget, most)), () => this.#leaveCold(first));
+		}
+		const count = e.i32(instructions.length);
 		this.#code.set(this.#budget, expr(e.sub(budget, count)));
 	}
 
+	/** What is known about the flags behind the last. */
 	#emitInstructions(
 		{ instructions, end }: RegionBlock,
 		labels: readonly Label[],
 		bails: Bail[],
 		taken: Local<"i32">,
-	): void {
+		before: FlagState,
+	): FlagState {
+		let flagState = before;
 		for (const [i, instruction] of instructions.entries()) {
-			const pending = this.#registers.pending;
-			const isLast = i === instructions.length - 1;
-			const isConditional = isLast && end.kind === "conditional";
+			const left = instructions.length - i;
+			const isConditional = left === 1 && end.kind === "conditional";
 			const bail = labels[i] as Label;
-			const emitter = this.#emitter(instruction, bail, isConditional);
-			bails[i] = {
-				emitter,
-				pending,
+			if (instruction.instruction.rep !== "none") {
+				this.#flags.save(flagState);
+				flagState = "saved";
+			}
+			bails[i] = { flagState, instruction, left };
+			flagState = this.#emitInstruction(
 				instruction,
-				left: instructions.length - i,
-			};
-			this.#emitForm(emitter, this.#form(instruction));
-			if (emitter.taken) this.#code.set(taken, expr(emitter.taken));
+				{ bail, left, isConditional, flagState },
+				taken,
+			);
 		}
-		const last = bails.at(-1);
-		last?.emitter.settleFlags();
+		return flagState;
+	}
+
+	/** REP is a loop of steps; the others run once. */
+	#emitInstruction(
+		instruction: RegionInstruction,
+		place: {
+			bail: Label;
+			left: number;
+			isConditional: boolean;
+			flagState: FlagState;
+		},
+		taken: Local<"i32">,
+	): FlagState {
+		const { code } = this.#e;
+		let flagState = place.flagState;
+		const emit = (repeat: () => void) => {
+			const emitter = this.#emitter(instruction, place, repeat);
+			this.#emitForm(emitter, this.#form(instruction));
+			if (emitter.taken) code.set(taken, expr(emitter.taken));
+			flagState = emitter.flagState;
+		};
+		if (instruction.instruction.rep === "none") {
+			emit(() => {
+				throw new Error("repeats without REP");
+			});
+			return flagState;
+		}
+		code.loop((again) => {
+			emit(() => this.#repeat(instruction, place.left, again));
+			this.#flags.save(flagState);
+		});
+		return "saved";
+	}
+
+	/** Another step counts as another instruction; the last of a slice is the cold engine's. */
+	#repeat(instruction: RegionInstruction, left: number, again: Label): void {
+		const e = this.#e;
+		const budget = this.#get(this.#budget) as I32;
+		this.#code.if(expr(e.eqz(budget)), () => {
+			this.#giveBack(left - 1);
+			this.#leaveCold(instruction);
+		});
+		this.#code.set(this.#budget, expr(e.sub(budget, e.i32(1))));
+		this.#code.br(again);
 	}
 
 	#emitter(
 		instruction: RegionInstruction,
-		bail: Label,
-		isConditional: boolean,
+		place: {
+			bail: Label;
+			left: number;
+			isConditional: boolean;
+			flagState: FlagState;
+		},
+		repeat: () => void,
 	): HotEmitter {
 		const record = new DataView(new ArrayBuffer(RECORD_BYTES));
-		writeRecord(record, 0, 0, instruction.offset, instruction.instruction);
+		const { offset } = instruction;
+		const inPage = offset & (PAGE - 1);
+		writeRecord(record, 0, 0, inPage, instruction.instruction);
+		const behind = place.left - 1;
 		return new HotEmitter(this.#code, this.#context, {
 			form: this.#form(instruction),
 			record,
+			distance: offset - inPage,
 			registers: this.#registers,
+			flags: this.#flags,
+			flagState: place.flagState,
 			ripPage: this.#ripPage,
-			bail,
+			budget: this.#budget,
+			behind,
+			bail: place.bail,
 			target: this.#target,
-			isConditional,
+			isConditional: place.isConditional,
+			repeat,
+			stop: () => {
+				this.#giveBack(behind);
+				this.#setTarget(offset + instruction.instruction.lengthBytes);
+				this.#leave(STATUS_STOP);
+			},
 		});
 	}
 
@@ -209,44 +317,54 @@ export class RegionBuilder {
 	}
 
 	/** The instruction was not executed: gives its budget back and leaves. */
-	#emitBail({ emitter, pending, instruction, left }: Bail): void {
-		emitter.settle(pending);
-		const e = this.#e;
-		const budget = this.#get(this.#budget) as I32;
-		this.#code.set(this.#budget, expr(e.add(budget, e.i32(left))));
-		this.#leaveCold(instruction.record);
+	#emitBail({ flagState, instruction, left }: Bail): void {
+		this.#flags.save(flagState);
+		this.#giveBack(left);
+		this.#leaveCold(instruction);
 	}
 
-	#emitEnd(end: BlockEnd, exits: Exits, taken: Local<"i32">): void {
+	#giveBack(instructions: number): void {
+		const e = this.#e;
+		const budget = this.#get(this.#budget) as I32;
+		this.#code.set(this.#budget, expr(e.add(budget, e.i32(instructions))));
+	}
+
+	#emitEnd({ end }: RegionBlock, exits: Exits, taken: Local<"i32">): void {
 		switch (end.kind) {
 			case "conditional":
 				if (end.target === end.next) exits.goto(0);
 				else exits.branch(localGet(taken));
 				break;
-			case "fall":
-			case "relative":
-				exits.goto(0);
-				break;
-			case "dynamic":
-				this.#leave(STATUS_JUMP);
-				break;
 			case "cold":
-				this.#leaveCold(end.record);
+				this.#leaveCold(end);
+				break;
+			default:
+				exits.goto(0);
 		}
 	}
 
-	/** Goes on at an offset of the page (or beyond it) through the loop. */
-	#leaveTo(offset: number): void {
-		const e = this.#e;
-		const page = this.#get(this.#ripPage) as I64;
-		const target = e.wrap(e.add(page, e.i64(offset)));
-		this.#code.set(this.#target, expr(e.extendU(target)));
+	/** Goes on at an offset outside the region, through the loop. */
+	#leaveTo(offset: number, from: number): void {
+		this.#setTarget(offset);
+		this.#setNote(this.#nameExit(from));
 		this.#leave(STATUS_JUMP);
 	}
 
-	#leaveCold(record: number): void {
-		this.#code.set(this.#exitRecord, expr(this.#e.i32(record)));
+	#leaveCold({ offset, record }: { offset: number; record: number }): void {
+		this.#setTarget(offset);
+		this.#setNote(record);
 		this.#leave(STATUS_COLD);
+	}
+
+	#setTarget(offset: number): void {
+		const e = this.#e;
+		const rip = e.add(this.#get(this.#ripPage) as I64, e.i64(offset));
+		const target = this.#long ? rip : e.extendU(e.wrap(rip));
+		this.#code.set(this.#target, expr(target));
+	}
+
+	#setNote(note: number): void {
+		this.#code.set(this.#exitNote, expr(this.#e.i32(note)));
 	}
 
 	#leave(status: number): void {
@@ -254,29 +372,75 @@ export class RegionBuilder {
 		this.#code.br(this.#exit as Label);
 	}
 
-	#loadRegisters(): void {
+	/** Every page but the first must be where it was; if not, the cold engine finds its own way. */
+	#checkPages(): void {
+		const code = this.#code;
+		const { pages } = this.#shape;
 		const e = this.#e;
-		const { general, flagResult, flagAux } = this.#registers;
-		for (const [i, local] of general.entries()) {
-			this.#code.set(local, expr(e.readState(GPR, i, 0, 4)));
+		for (const page of pages) {
+			if (page.distance === 0) continue;
+			const linear = e.let(
+				e.add(e.wrap(this.#get(this.#ripPage) as I64), e.i32(page.distance)),
+			);
+			code.block((good) => {
+				code.block((bad) => this.#checkPage(page, linear, good, bad));
+				const expected = e.i32(RAM_BASE + page.code.physical);
+				const args = [linear, expected].map(expr);
+				const ok = call(this.#context.fetchPage, ...args);
+				code.brIf(good, ok);
+				this.#leaveAtEntry();
+			});
 		}
-		this.#code.set(flagResult, expr(e.readState(FLAG_RESULT)));
-		this.#code.set(flagAux, expr(e.readState(FLAG_AUX)));
+	}
+
+	#checkPage(page: RegionPage, linear: I32, good: Label, bad: Label): void {
+		const code = this.#code;
+		const e = this.#e;
+		const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
+		const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
+		const mask = e.readState(TLB_EXECUTE_MASK) as I32;
+		code.brIf(bad, expr(e.and(entry, mask)));
+		const host = e.add(linear, e.and(entry, e.i32(-PAGE)));
+		const expected = e.i32(RAM_BASE + page.code.physical);
+		code.brIf(good, expr(e.eq(host, expected)));
+	}
+
+	#leaveAtEntry(): void {
+		const e = this.#e;
+		const first = this.#shape.blocks[0]?.instructions[0] as RegionInstruction;
+		const rip = e.add(this.#get(this.#ripPage) as I64, e.i64(first.offset));
+		e.writeState(RIP, rip);
+		e.writeState(REGION_EXIT, e.i32(first.record));
+		this.#code.return(expr(e.i32(STATUS_COLD)));
+	}
+
+	#loadState(): void {
+		const e = this.#e;
+		const { used, invariants } = this.#registers;
+		const bytes = this.#registers.width / 8;
+		for (const index of used) {
+			const local = this.#registers.read(index);
+			this.#code.set(local, expr(e.readState(GPR, index, 0, bytes)));
+		}
+		for (const { local, offset, size } of invariants) {
+			const at = this.#context.stateBase + offset;
+			const name = size === 8 ? "i64.load" : NARROW_LOADS[size];
+			this.#code.set(local, load(name as "i32.load", expr(e.i32(0)), at));
+		}
+		this.#flags.enter(e);
 		this.#code.set(this.#budget, expr(e.readState(BUDGET)));
 	}
 
-	#storeRegisters(): void {
+	#storeState(): void {
 		const e = this.#e;
-		const { general, written, flagResult, flagAux } = this.#registers;
-		for (const i of written) {
-			const value = this.#get(general[i] as Local<"i32">) as I32;
-			e.writeState(GPR, e.extendU(value), i);
+		for (const index of this.#registers.written) {
+			const value = this.#get(this.#registers.read(index)) as Integer;
+			e.writeState(GPR, e.toWidth(64, value), index);
 		}
-		e.writeState(FLAG_RESULT, this.#get(flagResult));
-		e.writeState(FLAG_AUX, this.#get(flagAux));
+		this.#flags.settleToState(e);
 		e.writeState(BUDGET, this.#get(this.#budget));
 		e.writeState(RIP, this.#get(this.#target));
-		e.writeState(REGION_EXIT, this.#get(this.#exitRecord));
+		e.writeState(REGION_EXIT, this.#get(this.#exitNote));
 	}
 
 	#get(local: Local): Value {
@@ -284,16 +448,8 @@ export class RegionBuilder {
 	}
 }
 
-/** Page offsets that a block goes on at, in the structurer's order: taken first. */
-function addressesOf(end: BlockEnd): number[] {
-	switch (end.kind) {
-		case "fall":
-			return [end.next];
-		case "relative":
-			return [end.target];
-		case "conditional":
-			return end.target === end.next ? [end.next] : [end.target, end.next];
-		default:
-			return [];
-	}
-}
+const NARROW_LOADS: Readonly<Record<number, string>> = {
+	1: "i32.load8_u",
+	2: "i32.load16_u",
+	4: "i32.load",
+};

@@ -241,6 +241,11 @@ export class StateEmitter extends ArithmeticEmitter {
 
 	// For the classes on top
 
+	/** A word of memory, as it is; address is absolute. */
+	loadState32(address: number): I32 {
+		return this.copy(load("i32.load", expr(this.i32(0)), address)) as I32;
+	}
+
 	/** Loads `size` bytes of state at a run-time offset plus a constant. */
 	protected stateLoad(at: I32, offset: number, size: number): Value {
 		return load(LOADS[size] as "i32.load", expr(at), this.#address(offset));

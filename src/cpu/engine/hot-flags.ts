@@ -1,0 +1,349 @@
+/**
+ * The arithmetic flags inside a region. Most are overwritten before anybody
+ * reads them, so an instruction that sets them only leaves a note of its
+ * operation. While a block is generated the note is known (`PendingFlags`);
+ * between blocks it is kept in locals, kind and operands, without knowing
+ * which one it will be:
+ *
+ * | local | meaning |
+ * | --- | --- |
+ * | kind | 0: the flag words are right; else operation * 4 + log2(bytes) |
+ * | a, result | first operand and result of the operation |
+ * | carry kind, a, result | INC and DEC keep CF: the operation that set it |
+ * | words | FLAG_RESULT and FLAG_AUX, as in `flags.ts` |
+ *
+ * Moving locals is almost free, computing flags is not. Where a region is left
+ * one function of its module, `settle`, turns the note into flag words.
+ *
+ * @journey E:724 A note instead of flags
+ */
+
+import {
+	call,
+	type Expression,
+	i32Const,
+	localGet,
+	op,
+	select,
+} from "../../wasm/expression.ts";
+import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
+import type { ModuleBuilder } from "../../wasm/module-builder.ts";
+import type { FunctionRef, Local } from "../../wasm/references.ts";
+import { AUX_CF_SHIFT } from "../flags.ts";
+import type { I32, Integer, Value, ValueType } from "../semantics/emitter.ts";
+import { FLAG_AUX, FLAG_RESULT } from "../state.ts";
+import { type ArithmeticEmitter, expr } from "./arithmetic-emitter.ts";
+import { type CodeContext, StateEmitter } from "./state-emitter.ts";
+
+const OPERATIONS = ["words", "add", "sub", "logic", "inc", "dec"] as const;
+type Operation = (typeof OPERATIONS)[number];
+
+/** An operation whose flags nobody has asked for. */
+export interface PendingFlags {
+	readonly kind: Exclude<Operation, "words">;
+	readonly width: number;
+	readonly a: Integer;
+	/** Absent where it follows from the others. */
+	readonly b: Integer | undefined;
+	readonly result: Integer;
+	/** INC and DEC: what CF is of. */
+	readonly carry: FlagState | undefined;
+}
+
+/** What is known about the flags at a place in the code. */
+export type FlagState =
+	/** The note is in the locals. */
+	| "saved"
+	/** The flag words are right; the note's kind need not be. */
+	| "words"
+	| PendingFlags;
+
+export function isPending(state: FlagState): state is PendingFlags {
+	return typeof state === "object";
+}
+
+const isStep = (state: FlagState): boolean =>
+	isPending(state) && (state.kind === "inc" || state.kind === "dec");
+
+function kindNumber(kind: Operation, width: number): number {
+	return OPERATIONS.indexOf(kind) * 4 + Math.log2(width / 8);
+}
+
+const FIRST_STEP = OPERATIONS.indexOf("inc") * 4;
+
+export class HotFlags {
+	readonly result: Local<"i32">;
+	readonly aux: Local<"i32">;
+	readonly #code: FunctionBuilder;
+	readonly #kind: Local<"i32">;
+	readonly #a: Local;
+	readonly #noted: Local;
+	readonly #carryKind: Local<"i32">;
+	readonly #carryA: Local;
+	readonly #carryNoted: Local;
+	readonly #settle: FunctionRef;
+
+	constructor(code: FunctionBuilder, long: boolean, settle: FunctionRef) {
+		const type = long ? "i64" : "i32";
+		this.#code = code;
+		this.#settle = settle;
+		this.result = code.local("i32");
+		this.aux = code.local("i32");
+		this.#kind = code.local("i32");
+		this.#a = code.local(type);
+		this.#noted = code.local(type);
+		this.#carryKind = code.local("i32");
+		this.#carryA = code.local(type);
+		this.#carryNoted = code.local(type);
+	}
+
+	/** Whether a local holds this flag word. */
+	localOf(offset: number): Local<"i32"> | undefined {
+		if (offset === FLAG_RESULT.offset) return this.result;
+		return offset === FLAG_AUX.offset ? this.aux : undefined;
+	}
+
+	/** On entry: the words are right. */
+	enter(e: StateEmitter): void {
+		this.#code.set(this.result, expr(e.readState(FLAG_RESULT)));
+		this.#code.set(this.aux, expr(e.readState(FLAG_AUX)));
+		this.#code.set(this.#kind, i32Const(0));
+	}
+
+	/** Puts what is known into the locals. */
+	save(state: FlagState): void {
+		if (state === "saved") return;
+		if (state === "words") {
+			this.#code.set(this.#kind, i32Const(0));
+			return;
+		}
+		const { kind, width, a, result } = state;
+		this.#code.set(this.#kind, i32Const(kindNumber(kind, width)));
+		if (kind === "add" || kind === "sub") this.#set(this.#a, a);
+		this.#set(this.#noted, result);
+	}
+
+	/** What `state` is called once it is saved: its values are those of the locals. */
+	asSaved(state: FlagState): FlagState {
+		if (!isPending(state)) return state;
+		const a = localGet(this.#a) as Value as Integer;
+		const result = localGet(this.#noted) as Value as Integer;
+		const { kind, width } = state;
+		const carry = state.carry && ("saved" as const);
+		return { kind, width, a, b: undefined, result, carry };
+	}
+
+	/** Notes in the locals what CF is of, before INC or DEC; the answer goes into their note. */
+	saveCarry(state: FlagState): FlagState {
+		if (isStep(state)) return (state as PendingFlags).carry as FlagState;
+		const code = this.#code;
+		if (isPending(state)) {
+			const { kind, width, a, result } = state;
+			code.set(this.#carryKind, i32Const(kindNumber(kind, width)));
+			this.#set(this.#carryA, a);
+			this.#set(this.#carryNoted, result);
+			return state;
+		}
+		if (state === "words") {
+			code.set(this.#carryKind, i32Const(0));
+			return state;
+		}
+		// Behind another INC the carry's note is there already.
+		const step = op("i32.ge_u", localGet(this.#kind), i32Const(FIRST_STEP));
+		const choose = (carry: Local, noted: Local) =>
+			code.set(carry, select(step, localGet(carry), localGet(noted)));
+		choose(this.#carryA, this.#a);
+		choose(this.#carryNoted, this.#noted);
+		choose(this.#carryKind, this.#kind);
+		return "saved";
+	}
+
+	/** Turns the saved note into words in the locals. */
+	settleToLocals(e: StateEmitter): void {
+		this.#code.if(localGet(this.#kind), () => {
+			this.#callSettle();
+			const words = [FLAG_RESULT, FLAG_AUX].map((field) => {
+				const { stateBase } = e.context;
+				return e.loadState32(stateBase + field.offset);
+			});
+			this.#code.set(this.result, expr(words[0] as I32));
+			this.#code.set(this.aux, expr(words[1] as I32));
+		});
+	}
+
+	/** Turns the saved note into words in the state, on the way out. */
+	settleToState(e: StateEmitter): void {
+		this.#code.if(
+			localGet(this.#kind),
+			() => this.#callSettle(),
+			() => {
+				e.writeState(FLAG_RESULT, localGet(this.result) as Value);
+				e.writeState(FLAG_AUX, localGet(this.aux) as Value);
+			},
+		);
+	}
+
+	#callSettle(): void {
+		const args = [
+			this.#kind,
+			this.#a,
+			this.#noted,
+			this.#carryKind,
+			this.#carryA,
+			this.#carryNoted,
+			this.aux,
+		];
+		this.#code.evaluate(call(this.#settle, ...args.map((a) => localGet(a))));
+	}
+
+	#set(local: Local, value: Integer): void {
+		const fitted =
+			local.type === value.type
+				? expr(value)
+				: (op("i64.extend_i32_u", expr(value as I32)) as Expression);
+		this.#code.set(local, fitted);
+	}
+}
+
+/** The second operand: b = a - result for SUB, result - a for ADD. */
+export function secondOperand(
+	e: ArithmeticEmitter,
+	{ kind, a, b, result }: PendingFlags,
+): Integer {
+	if (b !== undefined) return b;
+	return kind === "sub" ? e.sub(a, result) : e.sub(result, a);
+}
+
+/** CF of ADD, SUB or a logical operation, 0 or 1. */
+export function carryOut(e: ArithmeticEmitter, flags: PendingFlags): I32 {
+	const { kind, width, a, result } = flags;
+	const u = (value: Integer) => e.zeroExtend(width, value);
+	if (kind === "add") return e.ltU(u(result), u(a));
+	if (kind === "logic") return e.i32(0);
+	return e.ltU(u(a), u(secondOperand(e, flags)));
+}
+
+/** Name, parameters and results of `settle` for code of 32 bits or 64. */
+export function settleImport(
+	long: boolean,
+): readonly [string, ValueType[], ValueType[]] {
+	const wide = long ? "i64" : "i32";
+	const note = ["i32", wide, wide] as const;
+	return [long ? "settle64" : "settle32", [...note, ...note, "i32"], []];
+}
+
+/**
+ * Adds `settle` to a module: (kind, a, result, carry kind, a,
+ * result, old FLAG_AUX) → FLAG_RESULT and FLAG_AUX in the state.
+ */
+export function defineSettle(
+	module: ModuleBuilder,
+	context: CodeContext,
+	long: boolean,
+): FunctionRef {
+	const [name, params, results] = settleImport(long);
+	const ref = module.declareFunction(params, results, name);
+	const code = new FunctionBuilder(params, results);
+	const e = new StateEmitter(code, context);
+	const value = (index: number) =>
+		localGet(code.param(index)) as Value as Integer;
+	const widths = long ? [8, 16, 32, 64] : [8, 16, 32];
+	const noted = (kind: PendingFlags["kind"], width: number, at: number) => {
+		const narrow = (v: Integer) => (width === 64 ? v : e.wrap(v));
+		const [a, result] = [narrow(value(at)), narrow(value(at + 1))];
+		return { kind, width, a, b: undefined, result, carry: undefined };
+	};
+	const aux = code.local("i32");
+	code.set(aux, localGet(code.param(6)));
+	const all = OPERATIONS.slice(1) as PendingFlags["kind"][];
+	const withCarry = all.filter((kind) => kind !== "inc" && kind !== "dec");
+	// CF, for the steps alone.
+	const isStepKind = op(
+		"i32.ge_u",
+		localGet(code.param(0)),
+		i32Const(FIRST_STEP),
+	);
+	code.if(isStepKind, () => {
+		dispatch(code, code.param(3), withCarry, widths, (kind, width) => {
+			const carry = carryOut(e, noted(kind, width, 4));
+			code.set(aux, expr(e.shl(carry, e.i32(AUX_CF_SHIFT))));
+		});
+		e.writeState(FLAG_AUX, localGet(aux) as Value);
+	});
+	dispatch(code, code.param(0), all, widths, (kind, width) => {
+		const flags = noted(kind, width, 1);
+		computeFlags(e, flags);
+	});
+	module.defineFunction(ref, code);
+	return ref;
+}
+
+/** Runs `body` for the kind that `selector` holds; for none of them, nothing. */
+function dispatch(
+	code: FunctionBuilder,
+	selector: Local,
+	kinds: readonly PendingFlags["kind"][],
+	widths: readonly number[],
+	body: (kind: PendingFlags["kind"], width: number) => void,
+): void {
+	const cases = kinds.flatMap((kind) =>
+		widths.map((width) => ({ kind, width })),
+	);
+	code.block((done) => {
+		const labels: Label[] = [];
+		const nest = (index: number): void => {
+			const known = cases[index];
+			if (known === undefined) {
+				const last = kindNumber(kinds.at(-1) as Operation, 64);
+				const table = Array.from({ length: last + 1 }, (_, number) => {
+					const at = cases.findIndex(
+						({ kind, width }) => kindNumber(kind, width) === number,
+					);
+					return labels[at] ?? done;
+				});
+				code.brTable(table, done, localGet(selector));
+				return;
+			}
+			code.block((label) => {
+				labels[index] = label;
+				nest(index + 1);
+			});
+			const mark = code.mark();
+			body(known.kind, known.width);
+			code.releaseTo(mark);
+			code.br(done);
+		};
+		nest(0);
+	});
+}
+
+/** Sets the flag words by the rules of `e`; for INC and DEC, CF is in FLAG_AUX. */
+export function computeFlags(e: StateEmitter, flags: PendingFlags): void {
+	const { kind, width, a, result } = flags;
+	switch (kind) {
+		case "add":
+			e.setAddFlags(
+				width,
+				a,
+				e.let(secondOperand(e, flags)) as Integer,
+				result,
+			);
+			break;
+		case "sub":
+			e.setSubFlags(
+				width,
+				a,
+				e.let(secondOperand(e, flags)) as Integer,
+				result,
+			);
+			break;
+		case "logic":
+			e.setLogicFlags(width, result);
+			break;
+		case "inc":
+			e.setIncFlags(width, result);
+			break;
+		case "dec":
+			e.setDecFlags(width, result);
+	}
+}
