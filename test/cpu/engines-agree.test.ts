@@ -108,7 +108,10 @@ const bus: CpuBus = {
 };
 
 /** Flat 32-bit protected mode without paging. */
-function makeCpu(engine: "auto" | "cold" | "hot", code: readonly number[]): Cpu {
+function makeCpu(
+	engine: "auto" | "cold" | "hot",
+	code: readonly number[],
+): Cpu {
 	const cpu = new Cpu({ memoryBytes: MEMORY, bus, engine });
 	const { state } = cpu;
 	for (let segment = 0; segment < 6; segment++) {
