@@ -81,6 +81,7 @@ export type {
 	DeviceSurroundings,
 	DiskOptions,
 	NetworkOptions,
+	ShareOptions,
 	VirtioOptions,
 	VsockOptions,
 } from "./machine/virtio-slots.ts";
@@ -116,8 +117,20 @@ export { Block } from "./virtio/devices/block.ts";
 export type { ConsolePortOptions } from "./virtio/devices/console.ts";
 export { Entropy } from "./virtio/devices/entropy.ts";
 export { Net } from "./virtio/devices/net.ts";
+export {
+	type ExtendedAttributes,
+	type FileAttributes,
+	type FileChanges,
+	type FileNode,
+	type FileSystemBackend,
+	FileSystemError,
+	type FileSystemStatistics,
+	type OpenFile,
+	type OpenHow,
+} from "./virtio/file-system.ts";
 export type { FrameOffload, FrameSegments } from "./virtio/frame-offload.ts";
 export { MemoryDisk, OverlayDisk } from "./virtio/memory-disk.ts";
+export { MemoryFiles, type MemoryFilesOptions } from "./virtio/memory-files.ts";
 export { NetSwitch, type SwitchPort } from "./virtio/net-switch.ts";
 export type { Virtqueue } from "./virtio/virtqueue.ts";
 export { VsockHub, type VsockStream } from "./virtio/vsock-hub.ts";

@@ -24,7 +24,9 @@ import { Block } from "../virtio/devices/block.ts";
 import { Console, type ConsolePortOptions } from "../virtio/devices/console.ts";
 import { Entropy } from "../virtio/devices/entropy.ts";
 import { Net } from "../virtio/devices/net.ts";
+import { MOST_TAG_BYTES, NineP } from "../virtio/devices/nine-p.ts";
 import { isGuestCid, Vsock } from "../virtio/devices/vsock.ts";
+import type { FileSystemBackend } from "../virtio/file-system.ts";
 import { orderedDisk } from "../virtio/ordered-disk.ts";
 import type { Pc } from "./pc.ts";
 import { type Sockets, type TransportName, transportKind } from "./sockets.ts";
@@ -43,6 +45,13 @@ export interface NetworkOptions {
 	readonly mac: Uint8Array;
 	/** Whether checksums and large frames may be left to others; default: yes. */
 	readonly offloads?: boolean;
+}
+
+/** A directory for the guest. */
+export interface ShareOptions {
+	readonly backend: FileSystemBackend;
+	/** By which the guest mounts it: `mount -t 9p -o trans=virtio TAG DIR`. */
+	readonly tag: string;
 }
 
 /** Sockets between guest and embedder. */
@@ -69,6 +78,8 @@ export interface VirtioOptions {
 	readonly consolePorts?: readonly ConsolePortOptions[];
 	/** Network cards, `eth0` and so on. */
 	readonly networks?: readonly NetworkOptions[];
+	/** Directories, as file systems of the type 9p. */
+	readonly shares?: readonly ShareOptions[];
 	/** Sockets of the family AF_VSOCK. */
 	readonly vsock?: VsockOptions;
 	/** Devices of one's own. */
@@ -106,9 +117,20 @@ export function makeModels(
 		),
 		...(consolePorts === undefined ? [] : [new Console(consolePorts)]),
 		...(options.entropy ? [new Entropy({ fill: fillRandom })] : []),
+		...(options.shares ?? []).map((share) => makeShare(share, inOrder)),
 		...(options.vsock === undefined ? [] : [makeVsock(options.vsock)]),
 		...(options.devices ?? []).map((make) => make({ fillRandom })),
 	];
+}
+
+function makeShare({ backend, tag }: ShareOptions, inOrder: boolean): NineP {
+	const { length } = new TextEncoder().encode(tag);
+	if (length === 0 || length > MOST_TAG_BYTES) {
+		throw new UsageError(`"${tag}" is no tag for a share.`, {
+			hint: `Tags have from 1 to ${MOST_TAG_BYTES} bytes.`,
+		});
+	}
+	return new NineP(backend, tag, inOrder);
 }
 
 function makeVsock({ backend, guestCid }: VsockOptions): Vsock {

@@ -35,6 +35,7 @@ describe("The command line", () => {
 			disks: [],
 			rng: false,
 			console: undefined,
+			shares: [],
 			vsock: undefined,
 			transport: undefined,
 			rest: [],
@@ -66,6 +67,20 @@ describe("The command line", () => {
 			["a,serial=far-too-long-for-a-disk", "is no serial number"],
 		] as const) {
 			expect(refusal("run", "k", "--disk", text)).toContain(complaint);
+		}
+	});
+
+	it("takes directories to share, each with a tag", () => {
+		const shares = (text: string) => run("--share", text, "k").shares;
+		expect(shares("/a:b,c:tag")).toEqual([
+			{ path: "/a:b,c", tag: "tag", readOnly: false },
+		]);
+		expect(shares(".:here,ro")).toEqual([
+			{ path: ".", tag: "here", readOnly: true },
+		]);
+		for (const wrong of ["dir", ":tag", "dir:", "dir:tag,rw", ""]) {
+			const refused = refusal("run", "k", "--share", wrong);
+			expect(refused).toContain("not a directory and a tag");
 		}
 	});
 

@@ -7,16 +7,24 @@
  * @journey L:147 Opened first, closed last
  */
 
-import type { VirtioOptions } from "../index.ts";
+import type { VirtioOptions, VsockOptions } from "../index.ts";
+import { DirectoryShare } from "./directory-share.ts";
 import type { OptionValues } from "./options/index.ts";
+import type { VsockArgument } from "./options/vsock.ts";
 import { VsockSockets } from "./vsock-sockets.ts";
 
 /** The options that they come from, which can be sent to a guest's thread. */
-export type DeviceArguments = Partial<Pick<OptionValues, "vsock">>;
+export type DeviceArguments = Partial<Pick<OptionValues, "shares" | "vsock">>;
 
 /** The part of some options that is for here. */
-export function deviceArguments({ vsock }: DeviceArguments): DeviceArguments {
-	return vsock === undefined ? {} : { vsock };
+export function deviceArguments({
+	shares,
+	vsock,
+}: DeviceArguments): DeviceArguments {
+	return {
+		...(shares !== undefined && { shares }),
+		...(vsock !== undefined && { vsock }),
+	};
 }
 
 /** Opened backends and the machine's options for them. */
@@ -25,12 +33,21 @@ export class DeviceBackends {
 	readonly #open: readonly { close(): Promise<void> }[];
 
 	/** Throws `UsageError` for the first that cannot be opened. */
-	static async open({ vsock }: DeviceArguments): Promise<DeviceBackends> {
-		if (vsock === undefined) return new DeviceBackends({}, []);
-		const { path, guestCid } = vsock;
-		const backend = await VsockSockets.open(path);
-		const cid = guestCid === undefined ? {} : { guestCid };
-		return new DeviceBackends({ vsock: { backend, ...cid } }, [backend]);
+	static async open(options: DeviceArguments): Promise<DeviceBackends> {
+		const { shares = [], vsock } = options;
+		const open: { close(): Promise<void> }[] = [];
+		const opened = <One extends { close(): Promise<void> }>(one: One): One => {
+			open.push(one);
+			return one;
+		};
+		const trees = [];
+		for (const { path, tag, readOnly } of shares) {
+			const backend = opened(await DirectoryShare.open(path, { readOnly }));
+			trees.push({ backend, tag });
+		}
+		const sockets =
+			vsock === undefined ? {} : { vsock: await openVsock(vsock, opened) };
+		return new DeviceBackends({ shares: trees, ...sockets }, open);
 	}
 
 	private constructor(
@@ -45,4 +62,12 @@ export class DeviceBackends {
 	async close(): Promise<void> {
 		for (const one of this.#open) await one.close();
 	}
+}
+
+async function openVsock(
+	{ path, guestCid }: VsockArgument,
+	opened: (sockets: VsockSockets) => VsockSockets,
+): Promise<VsockOptions> {
+	const backend = opened(await VsockSockets.open(path));
+	return guestCid === undefined ? { backend } : { backend, guestCid };
 }

@@ -9,6 +9,7 @@
 export * from "../index.ts";
 export { nodeDecompressors } from "./decompress.ts";
 export { type DefaultGuest, defaultGuest } from "./default-guest.ts";
+export { DirectoryShare } from "./directory-share.ts";
 export { launch, type NodeLaunchOptions } from "./launch.ts";
 export { StandardStreams } from "./standard-streams.ts";
 export { VsockSockets } from "./vsock-sockets.ts";

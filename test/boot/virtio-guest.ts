@@ -15,6 +15,7 @@ import {
 	type TransportName,
 	VsockHub,
 } from "../../src/index.ts";
+import { DirectoryShare } from "../../src/node/directory-share.ts";
 import { openDisk } from "../../src/node/disk-files.ts";
 import { StandardStreams } from "../../src/node/standard-streams.ts";
 import { VsockSockets } from "../../src/node/vsock-sockets.ts";
@@ -32,6 +33,8 @@ export interface VirtioGuestOptions {
 	readonly packedRings: boolean;
 	/** Where the guest's vsock is reached; on port 5000 it hears an echo. */
 	readonly vsockPath?: string;
+	/** Directories to share, by tag; what is called `ro` is read-only. */
+	readonly shares?: Readonly<Record<string, string>>;
 	/**
 	 * A second guest with these kernel arguments, and two switches between the
 	 * guests; on the second one it has no offloads.
@@ -107,6 +110,14 @@ async function vsockOf(path: string) {
 	return { backend: hub, guestCid: 42 };
 }
 
+async function sharesOf(shares: Readonly<Record<string, string>>) {
+	const entries = Object.entries(shares).map(async ([tag, path]) => {
+		const readOnly = tag === "ro";
+		return { tag, backend: await DirectoryShare.open(path, { readOnly }) };
+	});
+	return Promise.all(entries);
+}
+
 async function main(options: VirtioGuestOptions): Promise<void> {
 	const streams = new StandardStreams();
 	const nets = [new NetSwitch()];
@@ -132,6 +143,7 @@ async function main(options: VirtioGuestOptions): Promise<void> {
 		networks: nets.map((net, index) => ({
 			...{ backend: net.port(), mac: Uint8Array.of(2, 0, 0, 0, index, 1) },
 		})),
+		shares: await sharesOf(options.shares ?? {}),
 		...(options.vsockPath !== undefined && {
 			vsock: await vsockOf(options.vsockPath),
 		}),

@@ -6,7 +6,16 @@
 
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import {
+	mkdir,
+	mkdtemp,
+	readdir,
+	readFile,
+	readlink,
+	rm,
+	symlink,
+	writeFile,
+} from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,7 +31,7 @@ const TEN_MINUTES = 600_000;
 const MODULES = [
 	...["virtio_mmio", "virtio_blk", "virtio_rng", "virtio_console"],
 	...["virtio_net", "ext4", "crc32c_generic"],
-	...["vmw_vsock_virtio_transport"],
+	...["vmw_vsock_virtio_transport", "9pnet_virtio", "9p"],
 ];
 const PROGRAM = fileURLToPath(new URL("virtio-guest.ts", import.meta.url));
 
@@ -76,13 +85,31 @@ async function exchange(path: string, port: number, said: Uint8Array) {
 	return all.subarray(all.indexOf("\n") + 1);
 }
 
+/** A day's work in a directory that is ours as well. */
+function shareScript(cache: string): string {
+	return `mkdir -p /rw && mount -t 9p -o trans=virtio,version=9p2000.L,cache=${cache} rw /rw && cd /rw
+		cat noise | sha256sum; cp noise copy && cat copy | sha256sum
+		mkdir d many && for i in $(seq 60); do echo $i > many/file$i; done; ls many | wc -l
+		echo one > d/a; truncate -s 3 d/a; printf ' two\\n' >> d/a; mv d/a d/b; ln d/b hard; cat hard
+		chmod 600 hard; stat -c '%A %h' d/b; ln -s target link; readlink link; rm hard; mv d/b d/file
+		printf '#!/bin/sh\\necho run\\n' > program; chmod 755 program; ./program
+		rm -r many; rmdir d 2>/dev/null; sync; cd /; umount /rw`;
+}
+
 const VARIANTS = [
-	{ title: "packed rings", transport: "mmio", packedRings: true },
-	{ title: "split rings", transport: "mmio", packedRings: false },
+	{
+		...{ title: "packed rings", transport: "mmio", packedRings: true },
+		cache: "loose",
+	},
+	{
+		...{ title: "split rings", transport: "mmio", packedRings: false },
+		cache: "none",
+	},
 	{
 		title: "registers from before virtio 1.0",
 		transport: "mmio-legacy",
 		packedRings: false,
+		cache: "mmap",
 	},
 ] as const;
 
@@ -92,24 +119,30 @@ const available =
 	initrd !== undefined &&
 	vsock !== undefined;
 
-for (const { title, transport, packedRings } of VARIANTS) {
+for (const { title, transport, packedRings, cache } of VARIANTS) {
 	describe.skipIf(!available)(
 		`Debian's virtio drivers over ${title}`,
 		() => {
 			let scratch: string;
 			let session: GuestSession;
 			let noise: Buffer;
+			let share: string;
 
 			beforeAll(async () => {
 				scratch = await mkdtemp(join(tmpdir(), "lguest-virtio-"));
 				noise = randomBytes(3 << 20);
 				await writeFile(join(scratch, "noise"), noise);
 				await writeFile(join(scratch, "copy"), new Uint8Array(4 << 20));
+				share = join(scratch, "share");
+				await mkdir(share);
+				await writeFile(join(share, "noise"), noise);
+				await symlink("../copy", join(share, "leak"));
 				const ext4 = join(scratch, "ext4");
 				execFileSync("/sbin/mke2fs", ["-q", "-t", "ext4", ext4, "16M"]);
 				const options = {
 					...{ kernel, initrd, arguments: ["quiet"], transport, packedRings },
 					vsockPath: join(scratch, "vsock"),
+					shares: { rw: share, ro: share },
 					disks: [
 						{ path: join(scratch, "noise"), mode: "ro" },
 						{ path: join(scratch, "copy"), mode: "rw" },
@@ -136,7 +169,7 @@ for (const { title, transport, packedRings } of VARIANTS) {
 				expect(output.trim().split("\n")).toEqual([
 					...["virtio_blk", "virtio_blk", "virtio_blk", "virtio_blk"],
 					...["virtio_net", "virtio_console", "virtio_rng"],
-					...["vmw_vsock_virtio_transport"],
+					...["9pnet_virtio", "9pnet_virtio", "vmw_vsock_virtio_transport"],
 				]);
 			});
 
@@ -226,6 +259,42 @@ for (const { title, transport, packedRings } of VARIANTS) {
 					"p=/dev/$(basename /sys/class/virtio-ports/vport*p1); cat /sys/class/virtio-ports/vport*p1/name; exec 3<>$p; echo hello >&3; head -c 6 <&3; exec 3>&-",
 				);
 				expect(output).toBe("lguest.shout\nHELLO\n");
+			});
+
+			it(
+				`works in a shared directory, with cache=${cache}`,
+				async () => {
+					const { output } = await session.run(shareScript(cache));
+					expect(output.split("\n")).toEqual([
+						...[`${sha256(noise)}  -`, `${sha256(noise)}  -`],
+						...["60", "one two", "-rw------- 2", "target", "run", ""],
+					]);
+					const copy = await readFile(join(share, "copy"));
+					expect(sha256(copy)).toBe(sha256(noise));
+					expect((await readdir(share)).sort()).toEqual([
+						...["copy", "d", "leak", "link", "noise", "program"],
+					]);
+					const file = await readFile(join(share, "d/file"), "utf8");
+					expect(file).toBe("one two\n");
+					expect(await readlink(join(share, "link"))).toBe("target");
+				},
+				TEN_MINUTES,
+			);
+
+			it("changes nothing on a read-only share, and finds no way out of either", async () => {
+				const { output } = await session.run(
+					"mkdir -p /ro && mount -t 9p -o trans=virtio,version=9p2000.L ro /ro && cd /ro; cat noise | sha256sum; (echo x > new) 2>&1; rm noise 2>&1; cat leak 2>&1; ls .. | grep -c '^init$'; cd /; umount /ro",
+				);
+				expect(output.split("\n")).toEqual([
+					`${sha256(noise)}  -`,
+					expect.stringContaining("Read-only file system"),
+					expect.stringContaining("Read-only file system"),
+					"cat: can't open 'leak': No such file or directory",
+					...["1", ""],
+				]);
+				expect(sha256(await readFile(join(share, "noise")))).toBe(
+					sha256(noise),
+				);
 			});
 
 			it(

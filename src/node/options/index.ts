@@ -14,6 +14,7 @@ import { clockOption, engineOption } from "./machine.ts";
 import { debugExitOption, statsOption } from "./measurement.ts";
 import { memoryOption } from "./memory.ts";
 import { rngOption } from "./rng.ts";
+import { shareOption } from "./share.ts";
 import { transportOption } from "./transport.ts";
 import { vsockOption } from "./vsock.ts";
 
@@ -26,6 +27,7 @@ export const RUN_OPTIONS = [
 	diskOption,
 	consoleOption,
 	rngOption,
+	shareOption,
 	vsockOption,
 	transportOption,
 	debugExitOption,
