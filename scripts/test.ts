@@ -26,6 +26,7 @@ const OLDEST_FILES = [
 	"test/boot/command-line",
 	"test/boot/terminal",
 	"test/launch/guest",
+	"test/launch/package",
 ];
 
 const bin = (name: string) => join(projectRoot, "node_modules", name);
@@ -140,6 +141,8 @@ function main(): void {
 		check("the core knows no embedder", ["scripts/negative.ts"]),
 		check("layers", ["scripts/layers.ts"]),
 		check("journey", ["scripts/journey.ts"]),
+		check("docs/cli.md", ["scripts/cli-reference.ts"]),
+		check("package", ["scripts/package.ts"]),
 		fetchDebianPackages(),
 	];
 	console.log(`\nOn the newest Node, ${process.version}:`);

@@ -9,7 +9,7 @@
  */
 
 import { CommanderError, Option, Command as Parser } from "commander";
-import { PROGRAM_HELP, RUN_HELP } from "./help-text.ts";
+import { INFO_HELP, PROGRAM_HELP, RUN_HELP } from "./help-text.ts";
 import { type OptionValues, RUN_OPTIONS } from "./options/index.ts";
 import { badOption, OPTION_GROUPS, type RunOption } from "./options/option.ts";
 
@@ -25,6 +25,7 @@ export interface RunOptions extends OptionValues {
 export type Command =
 	| { readonly kind: "help"; readonly text: string }
 	| { readonly kind: "version" }
+	| { readonly kind: "info"; readonly paths: readonly string[] }
 	| { readonly kind: "run"; readonly options: RunOptions };
 
 /** Understands everything behind the program's name. */
@@ -33,9 +34,8 @@ export function parseCommandLine(args: readonly string[]): Command {
 	const ours = end < 0 ? args : args.slice(0, end);
 	const rest = end < 0 ? [] : args.slice(end + 1);
 	let command: Command | undefined;
-	const parser = new CommandLineParser((kernels, values) => {
-		const options = { ...values, kernelPath: onlyKernel(kernels), rest };
-		command = { kind: "run", options };
+	const parser = new CommandLineParser(rest, (understood) => {
+		command = understood;
 	});
 	refuseUnknownCommand(parser.commandNames, ours[0]);
 	return parser.parse(ours) ?? command ?? { kind: "version" };
@@ -60,24 +60,28 @@ export class CommandLineParser {
 	readonly program: Parser;
 	#printed = "";
 
-	/** What `lguest run` is to do goes to `onRun`. */
-	constructor(
-		onRun: (kernels: readonly string[], values: OptionValues) => void,
-	) {
+	readonly #rest: readonly string[];
+	readonly #onCommand: (command: Command) => void;
+
+	/** `rest` is what stands behind `--`; what was asked for goes to `onCommand`. */
+	constructor(rest: readonly string[], onCommand: (command: Command) => void) {
+		this.#rest = rest;
+		this.#onCommand = onCommand;
 		this.program = this.#quiet(new Parser("lguest"))
 			.description("run Linux guests on an x86 CPU made of WebAssembly")
 			.usage("[command] [options] ...")
 			.version("", "-V, --version", "the version")
 			.helpCommand("help [command]", "explain a command")
 			.addHelpText("after", PROGRAM_HELP);
-		this.#addRun(onRun);
+		this.#addRun();
+		this.#addInfo();
 	}
 
 	get commandNames(): string[] {
 		return ["help", ...this.program.commands.map((one) => one.name())];
 	}
 
-	/** What commander answers by itself; otherwise it has called `onRun`. */
+	/** What commander answers by itself; otherwise it has called `onCommand`. */
 	parse(args: readonly string[]): Command | undefined {
 		try {
 			this.program.parse(args, { from: "user" });
@@ -90,9 +94,7 @@ export class CommandLineParser {
 		}
 	}
 
-	#addRun(
-		onRun: (kernels: readonly string[], values: OptionValues) => void,
-	): void {
+	#addRun(): void {
 		const run = this.#quiet(this.program.command("run", { isDefault: true }));
 		run
 			.summary("boot a kernel; without one, the default guest")
@@ -105,8 +107,22 @@ export class CommandLineParser {
 			}
 		}
 		run.action((kernels: string[], values: Record<string, unknown>) => {
-			onRun(kernels, valuesByKey(values));
+			const options = {
+				...valuesByKey(values),
+				kernelPath: onlyKernel(kernels),
+				rest: this.#rest,
+			};
+			this.#onCommand({ kind: "run", options });
 		});
+	}
+
+	#addInfo(): void {
+		this.#quiet(this.program.command("info"))
+			.summary("say what a kernel file is")
+			.usage("<kernel...>")
+			.argument("<kernel...>")
+			.addHelpText("after", INFO_HELP)
+			.action((paths: string[]) => this.#onCommand({ kind: "info", paths }));
 	}
 
 	#quiet(parser: Parser): Parser {

@@ -16,6 +16,7 @@ import { isClassic, parseClassic } from "./classic-arguments.ts";
 import { classicCommand } from "./classic-command.ts";
 import { execCommand } from "./exec-command.ts";
 import { keepYoungGenerationSmall } from "./heap.ts";
+import { infoCommand } from "./info-command.ts";
 import { runCommand } from "./run-command.ts";
 import { isCommand } from "./run-options.ts";
 
@@ -30,6 +31,8 @@ async function main(args: readonly string[]): Promise<number> {
 		case "version":
 			process.stdout.write(`lguest ${packageVersion()}\n`);
 			return 0;
+		case "info":
+			return infoCommand(command.paths);
 		case "run":
 			return isCommand(command.options)
 				? execCommand(command.options)

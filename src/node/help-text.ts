@@ -13,9 +13,17 @@ export const PROGRAM_HELP = `
 "lguest run --help" lists the options.
 
 Examples:
+  lguest
+  echo hi | lguest run -- tr a-z A-Z
   lguest run vmlinuz
   lguest run --memory 512M --initrd initrd.img vmlinuz -- quiet
   lguest run --disk disk.img,overlay vmlinuz -- root=/dev/vda
+`;
+
+/** Below `lguest info --help`. */
+export const INFO_HELP = `
+Says of each file what kind of kernel it is, its version, how it is packed,
+whether it can be an lguest Guest, and how lguest would run it.
 `;
 
 /** Below `lguest run --help`. */
@@ -24,13 +32,15 @@ The kernel is a Linux bzImage (vmlinuz), an ELF vmlinux or a multiboot image,
 for 32-bit x86. The guest's first serial port is your terminal or pipe.
 
 What stands behind -- goes to the kernel as it is. Linux kernels that are told
-no console= also get console=ttyS0, for nothing would be seen otherwise.
+no console= also get one, for nothing would be seen otherwise. Without a kernel,
+what stands behind -- is a command that the default guest runs.
 
 Keys go to the guest, Ctrl-C too; three Ctrl-C within a second end lguest.
 
-Exit status: 0 the guest powered off, 2 wrong usage or input, 3 the guest
-crashed (triple fault), 130 three Ctrl-C, 143 SIGTERM, or the value written to
-the debug exit. A guest that reboots is started again.
+Exit status: 0 the guest powered off, 1 something went wrong here, 2 wrong
+usage or input, 3 the guest crashed (triple fault), 130 three Ctrl-C, 143
+SIGTERM, or the value written to the debug exit; of a command its own, 126 it
+could not be run, 127 not found. A guest that reboots is started again.
 
 Examples:
   echo 'uname -a; poweroff -f' | lguest run --initrd busybox.cpio.gz vmlinuz
