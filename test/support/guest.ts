@@ -9,7 +9,7 @@
  */
 
 import type { CpuBus } from "../../src/cpu/bus.ts";
-import { Cpu, type ExitReason } from "../../src/cpu/cpu.ts";
+import { Cpu, type EngineKind, type ExitReason } from "../../src/cpu/cpu.ts";
 import { readEflags, writeEflags } from "../../src/cpu/flags.ts";
 import {
 	CPL,
@@ -123,6 +123,8 @@ export function gate(
 }
 
 export class Guest {
+	/** What guests run on unless they are told otherwise. */
+	static engine: EngineKind = "cold";
 	readonly cpu: Cpu;
 	/** Guest memory by physical address. */
 	readonly memory: DataView;
@@ -133,8 +135,9 @@ export class Guest {
 	/** Called for every access to a device address. */
 	onDevice: (address: number) => void = () => {};
 
-	constructor() {
-		this.cpu = new Cpu({ memoryBytes: MEMORY_BYTES, bus: this.#bus() });
+	constructor(engine = Guest.engine) {
+		const bus = this.#bus();
+		this.cpu = new Cpu({ memoryBytes: MEMORY_BYTES, bus, engine });
 		const { bytes } = this.cpu.memory;
 		this.memory = new DataView(
 			bytes.buffer,
