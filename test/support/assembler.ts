@@ -160,6 +160,11 @@ export class Assembler {
 		return this.byte(0xea).dword(offset).word(selector);
 	}
 
+	/** JNZ rel32. */
+	jumpIfNotZero(label: string): this {
+		return this.hex("0f85").#relative(label);
+	}
+
 	/** CALL selector:offset. */
 	callFar(selector: number, offset: Immediate = 0): this {
 		return this.byte(0x9a).dword(offset).word(selector);
