@@ -63,6 +63,7 @@ import {
 	SEGMENT_LIMIT,
 	SHADOW,
 	segmentOffset,
+	TLB_FILLS,
 } from "./state.ts";
 import { StateView } from "./state-view.ts";
 import type { SystemContext } from "./system/context.ts";
@@ -122,6 +123,8 @@ const MOST_IDLE_STEPS = 1000;
 /** Counters for `--stats`. */
 export interface CpuStatistics {
 	readonly tlbMisses: number;
+	/** Misses that generated code filled by itself; not among those above. */
+	readonly tlbFills: number;
 	readonly codePagesDecoded: number;
 	readonly instructionsDecoded: number;
 	readonly codeInvalidations: number;
@@ -229,6 +232,7 @@ export class Cpu implements SystemContext {
 	get statistics(): CpuStatistics {
 		return {
 			tlbMisses: this.mmu.misses,
+			tlbFills: Number(this.state.getBig(TLB_FILLS)),
 			codePagesDecoded: this.#code.pagesDecoded,
 			instructionsDecoded: this.#code.instructionsDecoded,
 			codeInvalidations: this.#code.invalidations,
@@ -495,6 +499,7 @@ export class Cpu implements SystemContext {
 		return {
 			hot: engine === "cold" ? undefined : becameHot,
 			hotArrivals: HOT_ARRIVALS[engine],
+			ramBytes: this.memory.sizeBytes,
 			fetchPage: (linear, host) => {
 				const physical = this.#tryFetch(linear >>> 0);
 				return physical !== undefined && RAM_BASE + physical === host >>> 0

@@ -7,6 +7,8 @@
  * | STATE_BASE | vCPU state (`state.ts`) |
  * | JUMP_CACHE_BASE | physical code address → decoded record |
  * | TLB_BASE | one word for each 4 KiB of the 32-bit linear space (`mmu/tlb.ts`) |
+ * | TLB_USED_BASE | which of those words are in use, so that they can be dropped |
+ * | CODE_MAP_BASE | one byte for each physical page: non-zero if code has been decoded from it |
  * | ARENA_BASE | decoded records of the cold engine |
  * | RAM_BASE | guest physical memory |
  *
@@ -28,7 +30,18 @@ export const JUMP_CACHE_ENTRY_BYTES = 8;
 export const TLB_BASE = 0x4_0000;
 export const TLB_ENTRIES = 0x10_0000;
 
-export const ARENA_BASE = TLB_BASE + TLB_ENTRIES * 4;
+/** Pages that may be in the TLB before everything is dropped, local and global each. */
+export const TLB_MOST_USED = 16384;
+/** Linear page numbers: of entries that a CR3 write drops, then of global ones, then two counts. */
+export const TLB_USED_BASE = TLB_BASE + TLB_ENTRIES * 4;
+export const TLB_USED_GLOBAL_BASE = TLB_USED_BASE + TLB_MOST_USED * 4;
+export const TLB_COUNTS = TLB_USED_GLOBAL_BASE + TLB_MOST_USED * 4;
+
+export const CODE_MAP_BASE = TLB_COUNTS + WASM_PAGE_BYTES;
+/** Enough for 4 GiB. */
+export const CODE_MAP_BYTES = 0x10_0000;
+
+export const ARENA_BASE = CODE_MAP_BASE + CODE_MAP_BYTES;
 export const ARENA_BYTES = 0x200_0000;
 
 export const RAM_BASE = ARENA_BASE + ARENA_BYTES;

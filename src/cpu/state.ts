@@ -124,6 +124,17 @@ export const TLB_READ_MASK = field("tlbReadMask", 4);
 export const TLB_WRITE_MASK = field("tlbWriteMask", 4);
 export const TLB_EXECUTE_MASK = field("tlbExecuteMask", 4);
 
+/** Which page tables generated code may walk by itself: 0 = none, else TABLES_* bits. */
+export const TABLES = field("tables", 4);
+export const TABLES_TWO_LEVEL = 1;
+export const TABLES_PAE = 2;
+/** With PAE: NX is enabled. */
+export const TABLES_NX = 4;
+/** PAE's four top entries as they were loaded. */
+export const PDPTE = field("pdpte", 8, 4);
+/** For statistics: TLB misses that generated code has filled. */
+export const TLB_FILLS = field("tlbFills", 8);
+
 /** Instructions left in this run when generated code left the loop or called out. */
 export const BUDGET = field("budget", 4);
 /** `BUDGET` right after the instruction that opened an interrupt shadow (STI, MOV SS); -1 = none. */

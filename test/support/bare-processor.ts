@@ -103,6 +103,7 @@ export class BareProcessor {
 			hot: undefined,
 			hotArrivals: 0,
 			fetchPage: () => 0,
+			ramBytes: 0,
 		};
 		const source = { semanticsOf, kernels: KERNELS };
 		this.#engine = new ColdEngine(memory, imports, source, []);

@@ -95,6 +95,7 @@ export class Subject {
 			hot: undefined,
 			hotArrivals: 0,
 			fetchPage: () => 0,
+			ramBytes: 0,
 		};
 		const source = {
 			semanticsOf: (mnemonic: string) => semantics[mnemonic],

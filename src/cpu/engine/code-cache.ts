@@ -19,6 +19,7 @@ import { VECTOR_GP, VECTOR_UD } from "../exceptions.ts";
 import {
 	ARENA_BASE,
 	ARENA_BYTES,
+	CODE_MAP_BASE,
 	JUMP_CACHE_BASE,
 	JUMP_CACHE_ENTRIES,
 	JUMP_CACHE_ENTRY_BYTES,
@@ -120,7 +121,11 @@ export class CodeCache {
 		this.#handlerFor = handlerFor;
 		this.#protect = protect;
 		this.#view = new DataView(buffer);
-		this.codePages = new Uint8Array(Math.ceil(ram.sizeBytes / PAGE));
+		this.codePages = new Uint8Array(
+			buffer,
+			CODE_MAP_BASE,
+			Math.ceil(ram.sizeBytes / PAGE),
+		);
 		this.#jumpCache = new Int32Array(
 			buffer,
 			JUMP_CACHE_BASE,

@@ -26,6 +26,7 @@ import type { InstructionContext } from "./instruction-emitter.ts";
 import { KernelModule, KernelWanted } from "./kernel-module.ts";
 import { PSEUDO_HANDLERS } from "./record.ts";
 import { StateEmitter } from "./state-emitter.ts";
+import { defineTlbFill } from "./tlb-fill.ts";
 import {
 	STATUS_JUMP,
 	STATUS_NEXT,
@@ -54,6 +55,8 @@ export interface EngineImports {
 	readonly hotArrivals: number;
 	/** Whether a linear page is mapped to a host page for fetching; enters it in the TLB. */
 	fetchPage(linear: number, host: number): number;
+	/** Size of guest RAM. */
+	readonly ramBytes: number;
 }
 
 /** Where meanings come from. */
@@ -61,6 +64,11 @@ export interface SemanticsSource {
 	semanticsOf(mnemonic: string): Semantics | undefined;
 	readonly kernels: readonly Kernel[];
 }
+
+/** What `tlb-fill.ts` generates, as imports of everything else. */
+type TlbFillFunctions = Pick<EngineImports, "translate" | "fetchPage"> & {
+	fill(): number;
+};
 
 const I32 = "i32" as const;
 const I64T = "i64" as const;
@@ -78,7 +86,7 @@ const INSTRUCTION_IMPORTS = {
 
 export class ColdEngine {
 	readonly #memory: WebAssembly.Memory;
-	readonly #imports: EngineImports;
+	readonly #imports: EngineImports & { fill(): number };
 	readonly #source: SemanticsSource;
 	readonly #handlers = new Map<number, ColdForm>();
 	readonly #byNumber: ColdForm[] = [];
@@ -100,9 +108,10 @@ export class ColdEngine {
 	) {
 		this.#mostHandlers = mostHandlers;
 		this.#memory = memory;
-		this.#imports = imports;
 		this.#source = source;
 		this.#kernels = new KernelModule(memory, source.kernels);
+		// From here on, generated code asks the short way first.
+		this.#imports = { ...imports, ...this.#compileTlbFill(imports) };
 		for (const { instruction, mode } of inline) {
 			this.handlerFor(instruction, mode);
 		}
@@ -154,6 +163,27 @@ export class ColdEngine {
 		}
 		this.#madeCount = Math.min(this.#madeCount, this.#inlineCount);
 		return true;
+	}
+
+	#compileTlbFill(imports: EngineImports): TlbFillFunctions {
+		const module = new ModuleBuilder();
+		const context = this.declareImports(module, new Set());
+		const fetchPage = module.importFunction(
+			...["cpu", "fetchPage"],
+			[I32, I32],
+			[I32],
+		);
+		const { translate } = context;
+		const slow = { translate, fetchPage };
+		const made = defineTlbFill(module, context, imports.ramBytes, slow);
+		for (const ref of Object.values(made)) {
+			module.exportFunction(ref.name, ref);
+		}
+		const compiled = new WebAssembly.Module(module.toBytes());
+		const { exports } = new WebAssembly.Instance(compiled, {
+			cpu: { memory: this.#memory, ...imports },
+		} as unknown as WebAssembly.Imports);
+		return exports as unknown as TlbFillFunctions;
 	}
 
 	/** Generates every out-of-line handler that has a number and no code yet. */
@@ -214,6 +244,7 @@ export class ColdEngine {
 		const base = this.declareImports(module, new Set());
 		const resolve = module.importFunction("cpu", "resolve", [], [I32]);
 		const make = module.importFunction("cpu", "make", [], []);
+		const fill = module.importFunction("cpu", "fill", [I32, I32], [I32]);
 		const hot = module.importFunction("cpu", "hot", [I32, I32, I32], []);
 		const slots = MOST_HANDLERS + MOST_REGIONS;
 		const table = module.defineTable(slots, slots);
@@ -222,6 +253,7 @@ export class ColdEngine {
 		const loop = new ColdLoop(loopCode, {
 			...base,
 			resolve,
+			fill,
 			hot: this.#imports.hot && hot,
 			hotArrivals: this.#imports.hotArrivals,
 			handlerType,
@@ -267,7 +299,7 @@ export class ColdEngine {
 		bytes: Uint8Array<ArrayBuffer>,
 		more: WebAssembly.ModuleImports = {},
 	): WebAssembly.Instance {
-		const imports: WebAssembly.Imports = {
+		const imports = {
 			cpu: {
 				memory: this.#memory,
 				...this.#imports,
@@ -278,7 +310,10 @@ export class ColdEngine {
 			kernel: this.#kernels.functions(),
 		};
 		const compiled = new WebAssembly.Module(bytes);
-		return new WebAssembly.Instance(compiled, imports);
+		return new WebAssembly.Instance(
+			compiled,
+			imports as unknown as WebAssembly.Imports,
+		);
 	}
 }
 

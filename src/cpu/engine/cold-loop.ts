@@ -85,6 +85,8 @@ import {
 export interface LoopContext extends InstructionContext {
 	/** () → record for RIP, or 0 with a fault noted. */
 	readonly resolve: FunctionRef;
+	/** See `tlb-fill.ts`. */
+	readonly fill: FunctionRef;
 	/**
 	 * (RIP low, name of the region's exit that led there or 0, RIP of the
 	 * region's first page) → a branch target has become hot; undefined = no
@@ -160,7 +162,10 @@ export class ColdLoop {
 		const address = e.wrap(this.#get(this.#target) as I64);
 		const linear = e.let(e.add(address, this.#codeSegment(SEGMENT_BASE)));
 		code.block((found) => {
-			code.block((slow) => this.#emitJumpCache(linear, slow, found));
+			code.loop((retry) => {
+				code.block((slow) => this.#emitJumpCache(linear, slow, found));
+				this.#emitFill(linear, retry);
+			});
 			this.#emitResolve();
 		});
 		const offset = e.and(linear, e.i32(0xfff));
@@ -187,6 +192,16 @@ export class ColdLoop {
 		code.brIf(slow, expr(e.ne(key, host)));
 		code.set(this.#record, load("i32.load", expr(cached), JUMP_CACHE_BASE + 4));
 		code.br(found);
+	}
+
+	/** After a TLB miss that can be filled, the jump cache may know. */
+	#emitFill(linear: I32, retry: Label): void {
+		const code = this.#code;
+		const e = this.#e;
+		const mask = e.readState(TLB_EXECUTE_MASK);
+		const fill = call(this.#context.fill, expr(linear), expr(mask));
+		const entry = fill as Value as I32;
+		code.brIf(retry, expr(e.ne(entry, e.i32(-1))));
 	}
 
 	/** Asks TypeScript for the record of `target`. */

@@ -17,7 +17,18 @@ import {
 	VECTOR_GP,
 	VECTOR_PF,
 } from "../exceptions.ts";
-import { CR0, CR2, CR3, CR4, EFER } from "../state.ts";
+import {
+	CR0,
+	CR2,
+	CR3,
+	CR4,
+	EFER,
+	PDPTE,
+	TABLES,
+	TABLES_NX,
+	TABLES_PAE,
+	TABLES_TWO_LEVEL,
+} from "../state.ts";
 import type { StateView } from "../state-view.ts";
 
 /** Entry bits, equal in all formats (Intel SDM vol. 3, "Paging"). */
@@ -83,8 +94,7 @@ export class PageWalk {
 	/** Of a 64-bit entry's high half. */
 	#reservedHigh = 0;
 	readonly #pdptes = new Int32Array(8);
-	/** A supervisor's. */
-	rules = NO_RULES;
+	#rules = NO_RULES;
 
 	// Results of the last walk
 	/** Physical address of the 4 KiB page. */
@@ -104,6 +114,24 @@ export class PageWalk {
 	constructor(state: StateView, memory: TableMemory) {
 		this.#state = state;
 		this.#memory = memory;
+	}
+
+	/** A supervisor's rules, from now on. */
+	set rules(rules: TableRules) {
+		this.#rules = rules;
+		this.#shareTables();
+	}
+
+	/** Lets generated code walk the tables where it knows all there is to know. */
+	#shareTables(): void {
+		const nx = this.#noExecute ? TABLES_NX : 0;
+		const shared = {
+			...{ off: 0, "four-level": 0 },
+			"two-level": TABLES_TWO_LEVEL,
+			pae: TABLES_PAE | nx,
+		};
+		const plain = this.#rules === NO_RULES;
+		this.#state.set32(TABLES, plain ? shared[this.#mode] : 0);
 	}
 
 	/** Supervisor writes obey read-only pages. */
@@ -128,6 +156,7 @@ export class PageWalk {
 			RESERVED_HIGH |
 			(this.#mode === "pae" ? RESERVED_HIGH_PAE : 0) |
 			(this.#noExecute ? 0 : ENTRY_HIGH_NX);
+		this.#shareTables();
 	}
 
 	/** Loads PAE's four top entries; #GP(0) for reserved bits (Intel SDM vol. 3, "PDPTE Registers"). */
@@ -142,6 +171,10 @@ export class PageWalk {
 			if (low & ENTRY_P && reserved) raise(VECTOR_GP, 0);
 		}
 		this.#pdptes.set(loaded);
+		const entries = new BigUint64Array(loaded.buffer);
+		for (let i = 0; i < 4; i++) {
+			this.#state.setBig(PDPTE, entries[i] as bigint, i);
+		}
 	}
 
 	/** Low half of a top entry, as it was when it was loaded. */
@@ -189,11 +222,11 @@ export class PageWalk {
 			this.physicalPage = high * FOUR_GIB + low;
 			return;
 		}
-		this.#checkReserved(pde, this.rules.directoryReserved);
+		this.#checkReserved(pde, this.#rules.directoryReserved);
 		const pteAt = ((pde & ~0xfff) >>> 0) + ((linear >>> 12) & 0x3ff) * 4;
 		const pte = this.#memory.read32(pteAt);
 		if (!(pte & ENTRY_P)) this.#fault(0);
-		this.#checkReserved(pte, this.rules.pageReserved);
+		this.#checkReserved(pte, this.#rules.pageReserved);
 		this.#checkFrame((pte & ~0xfff) >>> 0);
 		this.#rights(pde & pte, pte, true);
 		this.#markAccessed(pdeAt, pde);
@@ -252,11 +285,11 @@ export class PageWalk {
 			return;
 		}
 		const pteAt = table + (page % 512) * 8;
-		this.#checkReserved(pde, this.rules.directoryReserved);
+		this.#checkReserved(pde, this.#rules.directoryReserved);
 		const pte = this.#readWide(pteAt);
 		const nx = upperNx | pdeNx | (this.#high & ENTRY_HIGH_NX);
 		const physical = tableAddress(pte, this.#high);
-		this.#checkReserved(pte, this.rules.pageReserved);
+		this.#checkReserved(pte, this.#rules.pageReserved);
 		this.#checkFrame(physical);
 		this.#rights(upper & pde & pte, pte, nx === 0);
 		this.#markAccessed(pdeAt, pde);
@@ -280,7 +313,7 @@ export class PageWalk {
 	}
 
 	#checkFrame(physical: number): void {
-		if (physical >= this.rules.physicalEnd) {
+		if (physical >= this.#rules.physicalEnd) {
 			this.#fault(PF_PRESENT | PF_RESERVED);
 		}
 	}

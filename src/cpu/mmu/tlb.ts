@@ -17,7 +17,14 @@
  * @journey E:500 A page table for the fast path
  */
 
-import { TLB_BASE, TLB_ENTRIES } from "../memory-layout.ts";
+import {
+	TLB_BASE,
+	TLB_COUNTS,
+	TLB_ENTRIES,
+	TLB_MOST_USED,
+	TLB_USED_BASE,
+	TLB_USED_GLOBAL_BASE,
+} from "../memory-layout.ts";
 
 export const TLB_READ_SUPERVISOR = 1 << 0;
 export const TLB_WRITE_SUPERVISOR = 1 << 1;
@@ -30,20 +37,25 @@ export const TLB_ALWAYS = 1 << 6;
 export const TLB_WRITE = TLB_WRITE_SUPERVISOR | TLB_WRITE_USER;
 
 const EMPTY = -1;
-/** Pages that may be entered before everything is dropped. */
-const MOST_ENTRIES = 16384;
 const PAGE_MASK = ~0xfff;
 
 export class Tlb {
 	readonly #entries: Int32Array;
 	/** Linear page numbers of entries, by whether CR3 writes keep them. */
-	readonly #used = new Int32Array(MOST_ENTRIES);
-	readonly #usedGlobal = new Int32Array(MOST_ENTRIES);
-	#usedCount = 0;
-	#usedGlobalCount = 0;
+	readonly #used: Int32Array;
+	readonly #usedGlobal: Int32Array;
+	/** How many of each. All of this is also written by `engine/tlb-fill.ts`. */
+	readonly #counts: Int32Array;
 
 	constructor(buffer: ArrayBufferLike) {
 		this.#entries = new Int32Array(buffer, TLB_BASE, TLB_ENTRIES);
+		this.#used = new Int32Array(buffer, TLB_USED_BASE, TLB_MOST_USED);
+		this.#usedGlobal = new Int32Array(
+			buffer,
+			TLB_USED_GLOBAL_BASE,
+			TLB_MOST_USED,
+		);
+		this.#counts = new Int32Array(buffer, TLB_COUNTS, 2);
 		this.#entries.fill(EMPTY);
 	}
 
@@ -97,12 +109,25 @@ export class Tlb {
 		}
 	}
 
+	get #usedCount(): number {
+		return this.#counts[0] as number;
+	}
+	set #usedCount(count: number) {
+		this.#counts[0] = count;
+	}
+	get #usedGlobalCount(): number {
+		return this.#counts[1] as number;
+	}
+	set #usedGlobalCount(count: number) {
+		this.#counts[1] = count;
+	}
+
 	#remember(page: number, global: boolean): void {
 		if (global) {
-			if (this.#usedGlobalCount === MOST_ENTRIES) this.dropAll();
+			if (this.#usedGlobalCount === TLB_MOST_USED) this.dropAll();
 			this.#usedGlobal[this.#usedGlobalCount++] = page;
 		} else {
-			if (this.#usedCount === MOST_ENTRIES) this.dropLocal();
+			if (this.#usedCount === TLB_MOST_USED) this.dropLocal();
 			this.#used[this.#usedCount++] = page;
 		}
 	}
