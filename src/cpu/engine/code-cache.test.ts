@@ -29,7 +29,7 @@ function smallCache() {
 		hot: undefined,
 		hotArrivals: 0,
 		fetchPage: () => 0,
-			ramBytes: 0,
+		ramBytes: 0,
 	};
 	const source = { semanticsOf, kernels: [] };
 	const engine = new ColdEngine(memory, imports, source, [], MOST_HANDLERS);

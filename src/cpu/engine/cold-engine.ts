@@ -26,7 +26,6 @@ import type { InstructionContext } from "./instruction-emitter.ts";
 import { KernelModule, KernelWanted } from "./kernel-module.ts";
 import { PSEUDO_HANDLERS } from "./record.ts";
 import { StateEmitter } from "./state-emitter.ts";
-import { defineTlbFill } from "./tlb-fill.ts";
 import {
 	STATUS_JUMP,
 	STATUS_NEXT,
@@ -34,6 +33,7 @@ import {
 	STATUS_RETRY,
 	STATUS_STOP,
 } from "./status.ts";
+import { defineTlbFill } from "./tlb-fill.ts";
 
 /** What generated code calls in TypeScript. */
 export interface EngineImports {

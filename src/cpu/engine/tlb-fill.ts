@@ -35,10 +35,10 @@ import {
 } from "../mmu/tlb.ts";
 import type { I32, I64, Value } from "../semantics/emitter.ts";
 import {
+	CPL,
 	CR0,
 	CR3,
 	CR4,
-	CPL,
 	PDPTE,
 	TABLES,
 	TABLES_NX,
@@ -86,9 +86,19 @@ export function defineTlbFill(
 		["i32"],
 		"translate",
 	);
-	module.defineFunction(translate, translateBody(context, fill, slow.translate));
-	const fetchPage = module.declareFunction(["i32", "i32"], ["i32"], "fetchPage");
-	module.defineFunction(fetchPage, fetchPageBody(context, fill, slow.fetchPage));
+	module.defineFunction(
+		translate,
+		translateBody(context, fill, slow.translate),
+	);
+	const fetchPage = module.declareFunction(
+		["i32", "i32"],
+		["i32"],
+		"fetchPage",
+	);
+	module.defineFunction(
+		fetchPage,
+		fetchPageBody(context, fill, slow.fetchPage),
+	);
 	return { translate, fetchPage, fill };
 }
 
@@ -223,8 +233,7 @@ class Walk {
 		const index = (shift: number) =>
 			e.and(e.shrU(this.#linear, e.i32(shift - 3)), e.i32(0xff8));
 		const top = e.shrU(this.#linear, e.i32(30));
-		const pdpte = (byte: number) =>
-			e.readStateAt(PDPTE, top, byte, 4) as I32;
+		const pdpte = (byte: number) => e.readStateAt(PDPTE, top, byte, 4) as I32;
 		const table = e.let(pdpte(0));
 		this.#giveUpIf(e.eqz(e.and(table, e.i32(ENTRY_P))));
 		this.#giveUpIf(pdpte(4));
@@ -247,12 +256,7 @@ class Walk {
 	}
 
 	/** Reads a word of an entry of the table that `table` names. */
-	#setEntry(
-		into: Local<"i32">,
-		table: I32,
-		index: I32,
-		byte: number,
-	): void {
+	#setEntry(into: Local<"i32">, table: I32, index: I32, byte: number): void {
 		const e = this.#e;
 		const base = e.let(e.and(table, e.i32(-PAGE)));
 		this.#giveUpIf(e.geU(base, e.i32(this.#ramBytes)));
