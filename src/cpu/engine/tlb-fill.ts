@@ -7,7 +7,7 @@
  * A guest that switches address spaces misses at every page it touches again;
  * TypeScript would be most of what such a guest waits for.
  *
- * @journey E:508 Filling the TLB, the short way
+ * @journey E:512 Filling the TLB, the short way
  */
 
 import { call, load, localGet } from "../../wasm/expression.ts";
