@@ -129,6 +129,12 @@ export {
 	type OpenHow,
 } from "./virtio/file-system.ts";
 export type { FrameOffload, FrameSegments } from "./virtio/frame-offload.ts";
+export {
+	BALLOON_PAGE_BYTES,
+	type BalloonStatistics,
+	MemoryBalloon,
+	type MemoryBalloonOptions,
+} from "./virtio/memory-balloon.ts";
 export { MemoryDisk, OverlayDisk } from "./virtio/memory-disk.ts";
 export { MemoryFiles, type MemoryFilesOptions } from "./virtio/memory-files.ts";
 export { NetSwitch, type SwitchPort } from "./virtio/net-switch.ts";

@@ -16,26 +16,7 @@ export function fillWords(target: Uint8Array, word: () => number): void {
 	}
 }
 
-const SCAN_BYTES = 0x1_0000;
-
-/**
- * Zeroes memory as at power-on, so that a restarted guest is like a fresh one.
- * Pages that are zero are only read: writing would make the system commit them.
- */
+/** Zeroes memory as at power-on, so that a restarted guest is like a fresh one. */
 export function clearMemory(memory: GuestMemory): void {
-	for (let at = 0; at < memory.sizeBytes; at += SCAN_BYTES) {
-		const length = Math.min(SCAN_BYTES, memory.sizeBytes - at);
-		if (!isZero(memory.bytes.subarray(at, at + length))) {
-			memory.fill(at, 0, length);
-		}
-	}
-}
-
-/** Memory sizes are whole pages, and so multiples of a word. */
-function isZero({ buffer, byteOffset, byteLength }: Uint8Array): boolean {
-	const words = new Int32Array(buffer, byteOffset, byteLength / 4);
-	for (let i = 0; i < words.length; i++) {
-		if (words[i] !== 0) return false;
-	}
-	return true;
+	memory.clear(0, memory.sizeBytes);
 }

@@ -288,6 +288,7 @@ export class Machine {
 		const models = makeModels(this.#options, {
 			fillRandom: (target) => fillWords(target, () => this.#clock.random()),
 			inOrder: isVirtual,
+			memory: this.cpu.memory,
 		});
 		const { memory } = this.cpu;
 		const place = { memory, ramBytes: this.#options.memoryBytes };

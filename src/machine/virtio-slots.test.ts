@@ -35,7 +35,9 @@ function setUp(options: VirtioOptions, bytesAboveRam = 0) {
 	const fillRandom = (target: Uint8Array) => {
 		target.fill(7);
 	};
-	const models = makeModels(options, { fillRandom, inOrder: false });
+	const models = makeModels(options, {
+		...{ fillRandom, memory, inOrder: false },
+	});
 	const ramBytes = memory.sizeBytes - bytesAboveRam;
 	const place = { memory, ramBytes };
 	const slots = new VirtioSlots(board, place, models, options, {

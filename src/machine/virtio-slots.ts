@@ -20,6 +20,7 @@ import type {
 } from "../virtio/backends.ts";
 import { type DeviceState, VirtioDevice } from "../virtio/device.ts";
 import type { DeviceModel } from "../virtio/device-model.ts";
+import { Balloon } from "../virtio/devices/balloon.ts";
 import { Block } from "../virtio/devices/block.ts";
 import { Console, type ConsolePortOptions } from "../virtio/devices/console.ts";
 import { Entropy } from "../virtio/devices/entropy.ts";
@@ -27,6 +28,7 @@ import { Net } from "../virtio/devices/net.ts";
 import { MOST_TAG_BYTES, NineP } from "../virtio/devices/nine-p.ts";
 import { isGuestCid, Vsock } from "../virtio/devices/vsock.ts";
 import type { FileSystemBackend } from "../virtio/file-system.ts";
+import type { MemoryBalloon } from "../virtio/memory-balloon.ts";
 import { orderedDisk } from "../virtio/ordered-disk.ts";
 import type { Pc } from "./pc.ts";
 import { type Sockets, type TransportName, transportKind } from "./sockets.ts";
@@ -82,6 +84,8 @@ export interface VirtioOptions {
 	readonly shares?: readonly ShareOptions[];
 	/** Sockets of the family AF_VSOCK. */
 	readonly vsock?: VsockOptions;
+	/** By which the guest can be asked to do with less memory. */
+	readonly balloon?: MemoryBalloon;
 	/** Devices of one's own. */
 	readonly devices?: readonly ((
 		surroundings: DeviceSurroundings,
@@ -98,10 +102,13 @@ export interface VirtioOptions {
 /** The models that `options` asks for. */
 export function makeModels(
 	options: VirtioOptions,
-	surroundings: DeviceSurroundings & { readonly inOrder: boolean },
+	surroundings: DeviceSurroundings & {
+		readonly inOrder: boolean;
+		readonly memory: GuestMemory;
+	},
 ): DeviceModel[] {
-	const { fillRandom, inOrder } = surroundings;
-	const { consolePorts, networks = [] } = options;
+	const { fillRandom, inOrder, memory } = surroundings;
+	const { balloon, consolePorts, networks = [] } = options;
 	const disks = (options.disks ?? []).map(
 		({ backend, serial }, index) =>
 			new Block(
@@ -119,6 +126,7 @@ export function makeModels(
 		...(options.entropy ? [new Entropy({ fill: fillRandom })] : []),
 		...(options.shares ?? []).map((share) => makeShare(share, inOrder)),
 		...(options.vsock === undefined ? [] : [makeVsock(options.vsock)]),
+		...(balloon === undefined ? [] : [new Balloon(balloon, memory)]),
 		...(options.devices ?? []).map((make) => make({ fillRandom })),
 	];
 }

@@ -110,9 +110,36 @@ export class GuestMemory {
 		this.onWrite(address, lengthBytes);
 	}
 
+	/**
+	 * Zeroes the range. Pages that are zero are only read: writing would make the
+	 * system commit them.
+	 */
+	clear(address: number, lengthBytes: number): void {
+		this.#check(address, lengthBytes);
+		const end = address + lengthBytes;
+		for (let at = address; at < end; ) {
+			// Up to a boundary, so that pieces begin with whole words.
+			const next = Math.min(end, at - (at % SCAN_BYTES) + SCAN_BYTES);
+			if (!isZero(this.bytes.subarray(at, next))) this.fill(at, 0, next - at);
+			at = next;
+		}
+	}
+
 	#check(address: number, lengthBytes: number): void {
 		if (!this.contains(address, lengthBytes)) {
 			throw new GuestMemoryRangeError(address, lengthBytes, this.sizeBytes);
 		}
 	}
+}
+
+const SCAN_BYTES = 0x1000;
+
+/** A word at a time; what does not lie on words counts as if it were not. */
+function isZero({ buffer, byteOffset, byteLength }: Uint8Array): boolean {
+	if ((byteOffset | byteLength) % 4 !== 0) return false;
+	const words = new Int32Array(buffer, byteOffset, byteLength / 4);
+	for (let i = 0; i < words.length; i++) {
+		if (words[i] !== 0) return false;
+	}
+	return true;
 }

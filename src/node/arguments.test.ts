@@ -37,6 +37,7 @@ describe("The command line", () => {
 			console: undefined,
 			shares: [],
 			vsock: undefined,
+			balloonBytes: undefined,
 			transport: undefined,
 			rest: [],
 		});
@@ -82,6 +83,12 @@ describe("The command line", () => {
 			const refused = refusal("run", "k", "--share", wrong);
 			expect(refused).toContain("not a directory and a tag");
 		}
+	});
+
+	it("takes the size of a balloon, which may be nothing", () => {
+		expect(run("--balloon", "64M", "k").balloonBytes).toBe(64 << 20);
+		expect(run("--balloon", "0", "k").balloonBytes).toBe(0);
+		expect(refusal("run", "k", "--balloon", "big")).toContain("no amount");
 	});
 
 	it("takes a vsock's path, and perhaps a context id", () => {

@@ -7,21 +7,29 @@
  * @journey L:147 Opened first, closed last
  */
 
-import type { VirtioOptions, VsockOptions } from "../index.ts";
+import {
+	MemoryBalloon,
+	type VirtioOptions,
+	type VsockOptions,
+} from "../index.ts";
 import { DirectoryShare } from "./directory-share.ts";
 import type { OptionValues } from "./options/index.ts";
 import type { VsockArgument } from "./options/vsock.ts";
 import { VsockSockets } from "./vsock-sockets.ts";
 
 /** The options that they come from, which can be sent to a guest's thread. */
-export type DeviceArguments = Partial<Pick<OptionValues, "shares" | "vsock">>;
+export type DeviceArguments = Partial<
+	Pick<OptionValues, "balloonBytes" | "shares" | "vsock">
+>;
 
 /** The part of some options that is for here. */
 export function deviceArguments({
+	balloonBytes,
 	shares,
 	vsock,
 }: DeviceArguments): DeviceArguments {
 	return {
+		...(balloonBytes !== undefined && { balloonBytes }),
 		...(shares !== undefined && { shares }),
 		...(vsock !== undefined && { vsock }),
 	};
@@ -34,7 +42,7 @@ export class DeviceBackends {
 
 	/** Throws `UsageError` for the first that cannot be opened. */
 	static async open(options: DeviceArguments): Promise<DeviceBackends> {
-		const { shares = [], vsock } = options;
+		const { balloonBytes, shares = [], vsock } = options;
 		const open: { close(): Promise<void> }[] = [];
 		const opened = <One extends { close(): Promise<void> }>(one: One): One => {
 			open.push(one);
@@ -47,7 +55,12 @@ export class DeviceBackends {
 		}
 		const sockets =
 			vsock === undefined ? {} : { vsock: await openVsock(vsock, opened) };
-		return new DeviceBackends({ shares: trees, ...sockets }, open);
+		const balloon =
+			balloonBytes === undefined
+				? {}
+				: { balloon: new MemoryBalloon({ targetBytes: balloonBytes }) };
+		const virtio = { shares: trees, ...sockets, ...balloon };
+		return new DeviceBackends(virtio, open);
 	}
 
 	private constructor(

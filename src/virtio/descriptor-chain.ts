@@ -66,6 +66,14 @@ export class ScatteredBytes {
 		return total;
 	}
 
+	/** Makes all of it zero; late, it goes nowhere, as `write`. */
+	clear(): void {
+		if (this.#life.ended) return;
+		this.#eachPiece(0, this.#lengthBytes, (address, length) => {
+			this.#memory.clear(address, length);
+		});
+	}
+
 	#eachPiece(
 		offset: number,
 		lengthBytes: number,

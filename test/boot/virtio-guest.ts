@@ -11,14 +11,19 @@ import { readFileSync } from "node:fs";
 import {
 	type ConsolePortBackend,
 	Machine,
+	MemoryBalloon,
 	NetSwitch,
 	type TransportName,
 	VsockHub,
+	type VsockStream,
 } from "../../src/index.ts";
 import { DirectoryShare } from "../../src/node/directory-share.ts";
 import { openDisk } from "../../src/node/disk-files.ts";
 import { StandardStreams } from "../../src/node/standard-streams.ts";
 import { VsockSockets } from "../../src/node/vsock-sockets.ts";
+
+const ECHO_PORT = 5000;
+const BALLOON_PORT = 5002;
 
 /** The program's one argument. */
 export interface VirtioGuestOptions {
@@ -31,7 +36,10 @@ export interface VirtioGuestOptions {
 	}[];
 	readonly transport: TransportName;
 	readonly packedRings: boolean;
-	/** Where the guest's vsock is reached; on port 5000 it hears an echo. */
+	/**
+	 * Where the guest's vsock is reached; on port 5000 it hears an echo, on 5002
+	 * it says how large its balloon shall be.
+	 */
 	readonly vsockPath?: string;
 	/** Directories to share, by tag; what is called `ro` is read-only. */
 	readonly shares?: Readonly<Record<string, string>>;
@@ -102,12 +110,38 @@ async function startPeer(
 	peer.run().then(({ kind }) => process.stderr.write(`peer: ${kind}\n`));
 }
 
-async function vsockOf(path: string) {
+async function vsockOf(path: string, balloon: MemoryBalloon) {
 	const hub = new VsockHub({ otherwise: await VsockSockets.open(path) });
-	hub.listen(5000, ({ readable, writable }) => {
+	hub.listen(ECHO_PORT, ({ readable, writable }) => {
 		readable.pipeTo(writable).catch(() => {});
 	});
+	hub.listen(BALLOON_PORT, (stream) => {
+		tellOfBalloon(stream, balloon);
+	});
 	return { backend: hub, guestCid: 42 };
+}
+
+/** Takes a number of MiB, blows the balloon up to that, and says how it went. */
+async function tellOfBalloon(
+	{ readable, writable }: VsockStream,
+	balloon: MemoryBalloon,
+): Promise<void> {
+	let asked = "";
+	for await (const chunk of readable) asked += new TextDecoder().decode(chunk);
+	const targetBytes = Number(asked) << 20;
+	const reached = new Promise<void>((resolve) => {
+		balloon.onChange = () => {
+			if (balloon.actualBytes === targetBytes) resolve();
+		};
+	});
+	balloon.targetBytes = targetBytes;
+	await reached;
+	const { returnedBytes, actualBytes } = balloon;
+	const { totalBytes = 0, freeBytes = 0 } = await balloon.statistics();
+	const figures = [returnedBytes, actualBytes, totalBytes, freeBytes];
+	const writer = writable.getWriter();
+	await writer.write(new TextEncoder().encode(`${figures.join(" ")}\n`));
+	await writer.close();
 }
 
 async function sharesOf(shares: Readonly<Record<string, string>>) {
@@ -120,6 +154,7 @@ async function sharesOf(shares: Readonly<Record<string, string>>) {
 
 async function main(options: VirtioGuestOptions): Promise<void> {
 	const streams = new StandardStreams();
+	const balloon = new MemoryBalloon();
 	const nets = [new NetSwitch()];
 	if (options.peerArguments !== undefined) {
 		nets.push(new NetSwitch());
@@ -143,9 +178,10 @@ async function main(options: VirtioGuestOptions): Promise<void> {
 		networks: nets.map((net, index) => ({
 			...{ backend: net.port(), mac: Uint8Array.of(2, 0, 0, 0, index, 1) },
 		})),
+		balloon,
 		shares: await sharesOf(options.shares ?? {}),
 		...(options.vsockPath !== undefined && {
-			vsock: await vsockOf(options.vsockPath),
+			vsock: await vsockOf(options.vsockPath, balloon),
 		}),
 	});
 	streams.start();

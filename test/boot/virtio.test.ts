@@ -32,6 +32,7 @@ const MODULES = [
 	...["virtio_mmio", "virtio_blk", "virtio_rng", "virtio_console"],
 	...["virtio_net", "ext4", "crc32c_generic"],
 	...["vmw_vsock_virtio_transport", "9pnet_virtio", "9p"],
+	...["virtio_balloon"],
 ];
 const PROGRAM = fileURLToPath(new URL("virtio-guest.ts", import.meta.url));
 
@@ -95,6 +96,10 @@ function shareScript(cache: string): string {
 		printf '#!/bin/sh\\necho run\\n' > program; chmod 755 program; ./program
 		rm -r many; rmdir d 2>/dev/null; sync; cd /; umount /rw`;
 }
+
+/** MemTotal and MemFree before, within and after; and what the balloon says. */
+const BALLOON_SCRIPT = `m() { awk '/MemTotal|MemFree/ { printf "%d ", $2 } END { print "" }' /proc/meminfo; }
+	m; printf 32 | vsock connect 5002; m; printf 0 | vsock connect 5002; m`;
 
 const VARIANTS = [
 	{
@@ -170,6 +175,7 @@ for (const { title, transport, packedRings, cache } of VARIANTS) {
 					...["virtio_blk", "virtio_blk", "virtio_blk", "virtio_blk"],
 					...["virtio_net", "virtio_console", "virtio_rng"],
 					...["9pnet_virtio", "9pnet_virtio", "vmw_vsock_virtio_transport"],
+					...["virtio_balloon"],
 				]);
 			});
 
@@ -318,6 +324,28 @@ for (const { title, transport, packedRings, cache } of VARIANTS) {
 					const said = randomBytes(10 << 20);
 					const heard = await exchange(join(scratch, "vsock"), 6000, said);
 					expect(sha256(heard)).toBe(sha256(said));
+				},
+				TEN_MINUTES,
+			);
+
+			it(
+				"does without memory when asked to, and gets it back",
+				async () => {
+					const { output } = await session.run(BALLOON_SCRIPT);
+					const [before, blown, during, back, after] = output
+						.trim()
+						.split("\n")
+						.map((line) => line.split(" ").map(Number));
+					const [totalKb = 0, freeKb = 0] = before ?? [];
+					const [returned, actual, total, free = 0] = blown ?? [];
+					expect([returned, actual]).toEqual([32 << 20, 32 << 20]);
+					expect(total).toBe((totalKb - 32 * 1024) * 1024);
+					expect(during?.[0]).toBe(totalKb - 32 * 1024);
+					// What is free changes from moment to moment, but not by much.
+					expect(Math.abs(free / 1024 - (during?.[1] ?? 0))).toBeLessThan(4096);
+					expect(freeKb - (during?.[1] ?? 0)).toBeGreaterThan(24 * 1024);
+					expect(back?.slice(0, 3)).toEqual([0, 0, totalKb * 1024]);
+					expect(after?.[0]).toBe(totalKb);
 				},
 				TEN_MINUTES,
 			);

@@ -7,6 +7,7 @@
  * @journey L:113 Every option
  */
 
+import { balloonOption } from "./balloon.ts";
 import { consoleOption } from "./console.ts";
 import { diskOption } from "./disk.ts";
 import { initrdOption, unpackOption } from "./kernel.ts";
@@ -29,6 +30,7 @@ export const RUN_OPTIONS = [
 	rngOption,
 	shareOption,
 	vsockOption,
+	balloonOption,
 	transportOption,
 	debugExitOption,
 	statsOption,

@@ -13,14 +13,14 @@ const UNIT_BYTES: Readonly<Record<string, number>> = {
 };
 
 /** `256M`, `1.5G`, `65536K`; a bare number counts MiB, as lguest always did. */
-export function parseMemory(text: string): number {
+export function parseMemory(text: string, flag = "--memory"): number {
 	const match = /^(\d+(?:\.\d+)?)([KMG]?)(?:i?B)?$/i.exec(text);
 	const unit = (match?.[2] ?? "").toUpperCase() || "M";
 	const bytes = Number(match?.[1]) * (UNIT_BYTES[unit] ?? 0);
 	if (!Number.isSafeInteger(bytes) || bytes <= 0) {
 		throw badOption(
 			`"${text}" is no amount of memory.`,
-			"Try --memory 256M; K, M and G are understood.",
+			`Try ${flag} 256M; K, M and G are understood.`,
 		);
 	}
 	return bytes;
@@ -33,5 +33,5 @@ export const memoryOption = runOption({
 	summary: "guest memory (default 256M)",
 	manual: "A number with K, M or G behind it; a bare number counts MiB.",
 	initial: 256 << 20,
-	parse: parseMemory,
+	parse: (text) => parseMemory(text),
 });
