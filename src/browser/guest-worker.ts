@@ -1,0 +1,25 @@
+/**
+ * The program of a guest's Web Worker: `serveGuest` at the worker's end of the
+ * wire.
+ *
+ * Relies on the core and `surroundings.ts`; `launch.ts` starts it.
+ *
+ * @journey L:288 A worker for a guest
+ */
+
+import { type Channel, serveGuest } from "../index.ts";
+import { browserSurroundings } from "./surroundings.ts";
+
+/** As much of a worker's global scope as is used: the DOM library has only windows. */
+interface WorkerScope {
+	postMessage(message: unknown, transfer: Transferable[]): void;
+	onmessage: (event: MessageEvent<unknown>) => void;
+}
+
+const scope = self as unknown as WorkerScope;
+const channel: Channel = {
+	post: (message, transfer = []) => scope.postMessage(message, [...transfer]),
+	onMessage: () => {},
+};
+scope.onmessage = ({ data }) => channel.onMessage(data);
+serveGuest(channel, browserSurroundings);

@@ -1,0 +1,138 @@
+/**
+ * What a guest needs of a browser, in its worker: files over `fetch` or from the
+ * user's own, decompressors, disks that are read piece by piece, and a turn for
+ * the event loop.
+ *
+ * Relies on the core, the web platform and the library fzstd; the worker relies
+ * on it.
+ *
+ * @journey L:280 A browser, seen from a guest
+ */
+
+import { decompress as unpackZstd } from "fzstd";
+import type { Decompressors } from "../boot/compression.ts";
+import { unpackLz4 } from "../boot/decompress/lz4.ts";
+import { unpackLzma } from "../boot/decompress/lzma.ts";
+import { unpackXz } from "../boot/decompress/xz.ts";
+import {
+	type BlockBackend,
+	type ByteSource,
+	type DiskDescription,
+	type GuestSurroundings,
+	MemoryDisk,
+	type OnProgress,
+	OverlayDisk,
+	UsageError,
+} from "../index.ts";
+import { BlobDisk } from "./blob-disk.ts";
+import { FetchDisk } from "./fetch-disk.ts";
+
+const decompressors: Decompressors = {
+	gzip: unpackGzip,
+	xz: async (bytes) => unpackXz(bytes),
+	lzma: async (bytes, unpackedBytes) => unpackLzma(bytes, unpackedBytes),
+	lz4: async (bytes) => unpackLz4(bytes),
+	zstd: async (bytes) => unpackZstd(bytes),
+};
+
+/** For `serveGuest`. */
+export const browserSurroundings: GuestSurroundings = {
+	decompressors,
+	breathe,
+	readBytes,
+	openDisk,
+};
+
+async function unpackGzip(bytes: Uint8Array): Promise<Uint8Array> {
+	const packed = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream();
+	const stream = packed.pipeThrough(new DecompressionStream("gzip"));
+	return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+const turn = new MessageChannel();
+const waiting: (() => void)[] = [];
+turn.port1.onmessage = () => waiting.shift()?.();
+
+/** A message to oneself comes after those of others; timers would wait for 4 ms. */
+function breathe(): Promise<void> {
+	return new Promise((resolve) => {
+		waiting.push(resolve);
+		turn.port2.postMessage(undefined);
+	});
+}
+
+async function readBytes(
+	source: ByteSource,
+	role: "kernel" | "initrd",
+	onProgress: OnProgress,
+): Promise<Uint8Array> {
+	if (source instanceof Uint8Array) return source;
+	if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
+	const url = urlOf(source, role);
+	const response = await fetch(url).catch((cause: unknown) => {
+		throw cannotFetch(role, url, "the network does not answer", cause);
+	});
+	if (!response.ok) {
+		throw cannotFetch(role, url, `the server says ${response.status}`);
+	}
+	return readBody(response, role, url, onProgress);
+}
+
+/** Whole or not at all: a kernel that is cut short would crash later. */
+async function readBody(
+	response: Response,
+	role: string,
+	url: string,
+	onProgress: OnProgress,
+): Promise<Uint8Array> {
+	const isPacked = response.headers.has("content-encoding");
+	const total = Number(response.headers.get("content-length") ?? 0);
+	const pieces: Uint8Array<ArrayBuffer>[] = [];
+	let done = 0;
+	const reader = response.body?.getReader();
+	try {
+		for (;;) {
+			const piece = await reader?.read();
+			if (piece === undefined || piece.done) break;
+			pieces.push(piece.value as Uint8Array<ArrayBuffer>);
+			done += piece.value.length;
+			onProgress(`reading the ${role}`, done, total);
+		}
+	} catch (cause) {
+		throw cannotFetch(role, url, "the connection was lost", cause);
+	}
+	if (!isPacked && total !== 0 && done !== total) {
+		throw cannotFetch(role, url, `${done} of ${total} bytes came`);
+	}
+	return new Uint8Array(await new Blob(pieces).arrayBuffer());
+}
+
+function cannotFetch(
+	role: string,
+	url: string,
+	reason: string,
+	cause?: unknown,
+): UsageError {
+	return new UsageError(`The ${role} ${url} cannot be fetched: ${reason}.`, {
+		hint: "Try again, or give another address.",
+		cause,
+	});
+}
+
+function urlOf(source: unknown, role: string): string {
+	if (typeof source === "string") return source;
+	throw new UsageError(`A ${role} is a URL, a file or bytes.`);
+}
+
+async function openDisk(disk: DiskDescription): Promise<BlockBackend> {
+	const { source, readOnly = false, overlay = false } = disk;
+	if (source instanceof Uint8Array) {
+		return MemoryDisk.from(source, { readOnly: readOnly && !overlay });
+	}
+	const below =
+		source instanceof Blob
+			? new BlobDisk(source)
+			: await FetchDisk.open(urlOf(source, "disk"));
+	// Neither can be written to, so what the guest writes goes elsewhere.
+	return readOnly ? below : new OverlayDisk(below);
+}
