@@ -4,12 +4,16 @@
  */
 
 import { NETWORK_FRAMES_TARGET } from "./network-frames.ts";
+import { NINE_P_TARGETS } from "./nine-p-messages.ts";
 import { QCOW2_IMAGE_TARGET } from "./qcow2-image.ts";
 import type { FuzzTarget } from "./target.ts";
 import { VIRTIO_DRIVER_TARGETS } from "./virtio-drivers.ts";
+import { VSOCK_PACKETS_TARGET } from "./vsock-packets.ts";
 
 export const FUZZ_TARGETS: readonly FuzzTarget[] = [
 	...VIRTIO_DRIVER_TARGETS,
+	...NINE_P_TARGETS,
+	VSOCK_PACKETS_TARGET,
 	NETWORK_FRAMES_TARGET,
 	QCOW2_IMAGE_TARGET,
 ];

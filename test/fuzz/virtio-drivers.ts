@@ -5,15 +5,26 @@
  */
 
 import { MmioBus } from "../../src/chipset/bus.ts";
-import type { NetBackend } from "../../src/virtio/backends.ts";
+import type { GuestMemory } from "../../src/memory/guest-memory.ts";
+import type {
+	NetBackend,
+	VsockBackend,
+	VsockConnection,
+	VsockReceiver,
+} from "../../src/virtio/backends.ts";
 import { VIRTIO_CONFIG_S_NEEDS_RESET } from "../../src/virtio/constants.ts";
 import { VirtioDevice } from "../../src/virtio/device.ts";
 import type { DeviceModel } from "../../src/virtio/device-model.ts";
+import { Balloon } from "../../src/virtio/devices/balloon.ts";
 import { Block } from "../../src/virtio/devices/block.ts";
 import { Console } from "../../src/virtio/devices/console.ts";
 import { Entropy } from "../../src/virtio/devices/entropy.ts";
 import { Net } from "../../src/virtio/devices/net.ts";
+import { NineP } from "../../src/virtio/devices/nine-p.ts";
+import { Vsock } from "../../src/virtio/devices/vsock.ts";
+import { MemoryBalloon } from "../../src/virtio/memory-balloon.ts";
 import { MemoryDisk } from "../../src/virtio/memory-disk.ts";
+import { MemoryFiles } from "../../src/virtio/memory-files.ts";
 import {
 	VIRTIO_MMIO_BYTES,
 	VirtioMmio,
@@ -49,17 +60,35 @@ function echo(): NetBackend {
 	return backend;
 }
 
-const DEVICES: Record<string, () => DeviceModel> = {
+/** Takes everything, and says it back. */
+class EchoSockets implements VsockBackend {
+	accept(connection: VsockConnection): VsockReceiver {
+		return {
+			receive: (bytes) => connection.write(bytes)?.catch(() => {}),
+			ended: () => connection.end(),
+			closed: () => {},
+		};
+	}
+
+	attach(): void {}
+}
+
+type DeviceMaker = (memory: GuestMemory) => DeviceModel;
+
+const DEVICES: Record<string, DeviceMaker> = {
 	block: () => new Block(new MemoryDisk(1 << 20), "hostile"),
 	console: () =>
 		new Console([{ backend: port() }, { backend: port(), name: "second" }]),
 	entropy: () => new Entropy({ fill: (target) => target.fill(1) }),
 	net: () => new Net(echo(), new Uint8Array(6)),
+	"9p": () => new NineP(new MemoryFiles({ sizeBytes: 1 << 20 }), "hostile"),
+	vsock: () => new Vsock(new EchoSockets()),
+	balloon: (memory) => new Balloon(new MemoryBalloon(), memory),
 };
 
-function setUp(make: () => DeviceModel, legacy: boolean) {
+function setUp(make: DeviceMaker, legacy: boolean) {
 	const memory = new TestMemory(1 << 20);
-	const device = new VirtioDevice(make(), memory, { legacy });
+	const device = new VirtioDevice(make(memory), memory, { legacy });
 	const bus = new MmioBus();
 	const line = { set: () => {} };
 	bus.register(BASE, VIRTIO_MMIO_BYTES, new VirtioMmio(device, line));
@@ -131,7 +160,7 @@ function misbehave(
 }
 
 /** One driver's life; throws on a finding. */
-function run(make: () => DeviceModel, random: Random): void {
+function run(make: DeviceMaker, random: Random): void {
 	const made = setUp(make, random(2) === 1);
 	misbehave(made, random);
 	// The device may have written wherever it was told to.
