@@ -255,6 +255,7 @@ describe("the local APIC", () => {
 		apic.write(TPR + 4, 4, 0x55);
 		expect(read(TPR)).toBe(0);
 		expect(apic.read(0x032, 1)).toBe(5);
+		expect(apic.read(0x030, 2)).toBe(0x14);
 		expect(apic.read(0x032, 4)).toBe(0);
 	});
 });

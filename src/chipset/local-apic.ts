@@ -26,7 +26,7 @@
  */
 
 import { ApicTimer, type ApicTimerOptions } from "./apic-timer.ts";
-import type { AccessSize, BusDevice } from "./bus.ts";
+import { type AccessSize, type BusDevice, floatingBus } from "./bus.ts";
 import {
 	DELIVERY_EXTINT,
 	DELIVERY_FIXED,
@@ -194,7 +194,8 @@ export class LocalApic implements BusDevice {
 	read(offset: number, size: AccessSize): number {
 		const within = offset & 0xf;
 		if (within + size > 4) return 0;
-		return this.#read(offset & 0xff0) >>> (8 * within);
+		const part = this.#read(offset & 0xff0) >>> (8 * within);
+		return (part & floatingBus(size)) >>> 0;
 	}
 
 	write(offset: number, size: AccessSize, value: number): void {

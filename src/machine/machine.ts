@@ -262,10 +262,11 @@ export class Machine {
 	}
 
 	#makeBoard(): Pc {
-		const { debugExitPort } = this.#options;
+		const { memoryBytes, debugExitPort } = this.#options;
 		const board = new Pc({
 			clock: this.#clock,
 			memory: this.cpu.memory,
+			memoryBytes,
 			...(debugExitPort !== undefined && { debugExitPort }),
 			wires: {
 				onInterruptLine: (level) => this.cpu.setInterruptLine(level),

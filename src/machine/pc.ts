@@ -62,6 +62,8 @@ export interface PcWires {
 export interface PcOptions {
 	readonly clock: MachineClock;
 	readonly memory: GuestMemory;
+	/** RAM, which the battery-backed memory tells. */
+	readonly memoryBytes: number;
 	readonly wires: PcWires;
 	/** Puts a debug exit at this port. */
 	readonly debugExitPort?: number;
@@ -109,7 +111,8 @@ export class Pc {
 	readonly uart: Uart16550;
 	readonly acpiPm: AcpiPm;
 
-	constructor({ clock, memory, wires, debugExitPort }: PcOptions) {
+	constructor(options: PcOptions) {
+		const { clock, memory, memoryBytes, wires, debugExitPort } = options;
 		const { ports, pic } = this;
 		this.ioApic = new IoApic((message) => this.localApic.receive(message));
 		this.localApic = this.#makeLocalApic(clock, wires);
@@ -128,7 +131,7 @@ export class Pc {
 		this.pit = new Pit8254(clock, this.line(IRQ_TIMER));
 		this.rtc = new RtcCmos(clock, this.line(IRQ_RTC), {
 			wallSeconds: () => clock.wallSeconds(),
-			memoryBytes: memory.sizeBytes,
+			memoryBytes,
 		});
 		this.uart = new Uart16550(clock, this.line(IRQ_COM1));
 		this.acpiPm = new AcpiPm(clock, this.line(ACPI_SCI_IRQ));

@@ -77,7 +77,7 @@ export const TRANSPORTS = {
 } as const satisfies Record<string, TransportKind>;
 
 /** The row of a name. */
-export function transportKind(name: TransportName = "mmio"): TransportKind {
+export function transportKind(name: TransportName = "pci"): TransportKind {
 	return TRANSPORTS[name];
 }
 

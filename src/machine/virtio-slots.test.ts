@@ -22,6 +22,7 @@ function setUp(options: VirtioOptions, bytesAboveRam = 0) {
 	const board = new Pc({
 		clock,
 		memory,
+		memoryBytes: memory.sizeBytes,
 		wires: {
 			onInterruptLine: ignore,
 			onNmi: ignore,

@@ -29,8 +29,8 @@ import { GuestSession } from "./session.ts";
 
 const TEN_MINUTES = 600_000;
 const MODULES = [
-	...["virtio_mmio", "virtio_blk", "virtio_rng", "virtio_console"],
-	...["virtio_net", "ext4", "crc32c_generic"],
+	...["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_rng"],
+	...["virtio_console", "virtio_net", "ext4", "crc32c_generic"],
 	...["vmw_vsock_virtio_transport", "9pnet_virtio", "9p"],
 	...["virtio_balloon"],
 ];
@@ -101,20 +101,33 @@ function shareScript(cache: string): string {
 const BALLOON_SCRIPT = `m() { awk '/MemTotal|MemFree/ { printf "%d ", $2 } END { print "" }' /proc/meminfo; }
 	m; printf 32 | vsock connect 5002; m; printf 0 | vsock connect 5002; m`;
 
+/** `interrupts` is how the guest lists those of its disks. */
 const VARIANTS = [
 	{
-		...{ title: "packed rings", transport: "mmio", packedRings: true },
+		title: "PCI, with packed rings and a message for each queue",
+		...{ transport: "pci", packedRings: true, kernelArguments: [] },
 		cache: "loose",
+		interrupts: /PCI-MSI +\d+-edge +virtio0-req\.0/,
 	},
 	{
-		...{ title: "split rings", transport: "mmio", packedRings: false },
-		cache: "none",
-	},
-	{
-		title: "registers from before virtio 1.0",
-		transport: "mmio-legacy",
-		packedRings: false,
+		title: "PCI as before virtio 1.0, with wires",
+		...{ transport: "pci-legacy", packedRings: false },
+		kernelArguments: ["pci=nomsi"],
 		cache: "mmap",
+		interrupts: /IO-APIC +\d+-fasteoi +virtio0$/m,
+	},
+	{
+		title: "pages of registers, with split rings",
+		...{ transport: "mmio", packedRings: false, kernelArguments: [] },
+		cache: "none",
+		interrupts: /IO-APIC +\d+-fasteoi +virtio0$/m,
+	},
+	{
+		title: "pages of registers as before virtio 1.0",
+		...{ transport: "mmio-legacy", packedRings: false },
+		kernelArguments: ["noapic"],
+		cache: "mmap",
+		interrupts: /XT-PIC +virtio0$/m,
 	},
 ] as const;
 
@@ -124,7 +137,8 @@ const available =
 	initrd !== undefined &&
 	vsock !== undefined;
 
-for (const { title, transport, packedRings, cache } of VARIANTS) {
+for (const variant of VARIANTS) {
+	const { title, transport, packedRings, cache } = variant;
 	describe.skipIf(!available)(
 		`Debian's virtio drivers over ${title}`,
 		() => {
@@ -145,7 +159,8 @@ for (const { title, transport, packedRings, cache } of VARIANTS) {
 				const ext4 = join(scratch, "ext4");
 				execFileSync("/sbin/mke2fs", ["-q", "-t", "ext4", ext4, "16M"]);
 				const options = {
-					...{ kernel, initrd, arguments: ["quiet"], transport, packedRings },
+					...{ kernel, initrd, transport, packedRings },
+					arguments: ["quiet", ...variant.kernelArguments],
 					vsockPath: join(scratch, "vsock"),
 					shares: { rw: share, ro: share },
 					disks: [
@@ -184,9 +199,11 @@ for (const { title, transport, packedRings, cache } of VARIANTS) {
 					"cat /sys/bus/virtio/devices/virtio0/features",
 				);
 				// The file is a string of bits, the lowest first.
-				expect(output[32]).toBe(transport === "mmio" ? "1" : "0");
+				expect(output[32]).toBe(transport.endsWith("legacy") ? "0" : "1");
 				expect(output[34]).toBe(packedRings ? "1" : "0");
 				expect([output[28], output[29]]).toEqual(["1", "1"]);
+				const listed = await session.run("cat /proc/interrupts");
+				expect(listed.output).toMatch(variant.interrupts);
 			});
 
 			it(
@@ -373,7 +390,7 @@ describe.skipIf(!available)("two guests on a switch", () => {
 		async () => {
 			const options = {
 				...{ kernel, initrd, disks: [], arguments: ["quiet"] },
-				...{ transport: "mmio", packedRings: true },
+				...{ transport: "pci", packedRings: true },
 				peerArguments: ["quiet", "SCRIPT=/peer"],
 			};
 			const session = new GuestSession([
@@ -409,6 +426,47 @@ describe.skipIf(!available)("two guests on a switch", () => {
 		},
 		TEN_MINUTES,
 	);
+});
+
+/** Whom a kernel without IOAPIC, or without ACPI, has its interrupts from. */
+const OLD_WAYS = [
+	{ given: "noapic pci=nomsi", interrupts: /XT-PIC +virtio0$/m },
+	{ given: "nolapic pci=nomsi", interrupts: /XT-PIC +virtio0$/m },
+	{ given: "acpi=off", interrupts: /(XT-PIC|PCI-MSI \d+-edge) +virtio0/ },
+];
+
+describe.skipIf(!available)("virtio on PCI, told", () => {
+	for (const { given, interrupts } of OLD_WAYS) {
+		it(
+			`${given}, finds its devices and hears from them`,
+			async () => {
+				const scratch = await mkdtemp(join(tmpdir(), "lguest-virtio-"));
+				const disk = join(scratch, "disk");
+				await writeFile(disk, "0123456789abcdef".repeat(64));
+				const options = {
+					...{ kernel, initrd, transport: "pci", packedRings: true },
+					arguments: ["quiet", ...given.split(" ")],
+					disks: [{ path: disk, mode: "ro" }],
+				};
+				const session = new GuestSession([
+					...[process.execPath, PROGRAM, JSON.stringify(options)],
+				]);
+				try {
+					await session.shell();
+					await session.run("sh /lib/modules/load");
+					const read = await session.run(
+						"head -c 16 /dev/vda; head -c 1 /dev/hwrng | wc -c; cat /proc/interrupts",
+					);
+					expect(read.output).toMatch(/^0123456789abcdef1\n/);
+					expect(read.output).toMatch(interrupts);
+				} finally {
+					await session.close();
+					await rm(scratch, { recursive: true, force: true });
+				}
+			},
+			TEN_MINUTES,
+		);
+	}
 });
 
 describe.skipIf(!available)("lguest run --disk --rng", () => {

@@ -19,7 +19,7 @@ exec /bin/agent
 /** What to launch; undefined where something is not to be had. */
 export async function agentGuest(): Promise<LaunchOptions | undefined> {
 	const kernel = await debianAsset("kernel-686");
-	const wanted = ["virtio_mmio", "virtio_console"];
+	const wanted = ["virtio_pci", "virtio_console"];
 	const modules = await debianModules("kernel-686", wanted);
 	const agent = await guestProgram("default/agent.c", FREESTANDING);
 	if (kernel === undefined || !modules || agent === undefined) return undefined;

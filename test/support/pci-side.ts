@@ -17,41 +17,19 @@ import type { QueuePlacement } from "../../src/virtio/virtqueue.ts";
 import type { DriverSide } from "./mock-driver.ts";
 import { readBytes, writeBytes } from "./register-bytes.ts";
 
-/** A root with nothing on it yet, its buses and its eight lines. */
-export class PciFixture {
-	readonly ports = new PortBus();
-	readonly mmio = new MmioBus();
+/** A PCI bus as software sees it, by configuration mechanism 1. */
+export class PciSpace {
+	readonly ports: PortBus;
+	readonly mmio: MmioBus;
+	/** Interrupts, where the test has somebody who hears them. */
 	readonly lines = new Set<number>();
 	readonly messages: { address: number; data: number }[] = [];
-	readonly root: PciRoot;
 
-	constructor() {
-		this.root = new PciRoot({
-			interruptLine: (line) => ({
-				set: (level) => {
-					if (level) this.lines.add(line);
-					else this.lines.delete(line);
-				},
-			}),
-			irqOfLine: (line) => 3 + line,
-		});
-		this.root.attach(this.ports, this.mmio, new ResetControl());
+	constructor(ports: PortBus, mmio: MmioBus) {
+		this.ports = ports;
+		this.mmio = mmio;
 	}
 
-	/** Puts a virtio device into a slot. */
-	plug(
-		slot: number,
-		device: VirtioDevice,
-		options: Partial<VirtioPciOptions> = {},
-	): void {
-		const send = (address: number, data: number) => {
-			this.messages.push({ address, data });
-		};
-		const { card } = new VirtioPci(device, { send, ...options });
-		this.root.plug(slot, 0, card);
-	}
-
-	/** Configuration mechanism 1. */
 	readConfig(slot: number, register: number, size: AccessSize = 4): number {
 		this.#select(slot, register);
 		return this.ports.read(0xcfc + (register & 3), size);
@@ -89,13 +67,45 @@ export class PciFixture {
 	}
 }
 
+/** A root with nothing on it yet, its buses and its eight lines. */
+export class PciFixture extends PciSpace {
+	readonly root: PciRoot;
+
+	constructor() {
+		super(new PortBus(), new MmioBus());
+		this.root = new PciRoot({
+			interruptLine: (line) => ({
+				set: (level) => {
+					if (level) this.lines.add(line);
+					else this.lines.delete(line);
+				},
+			}),
+			irqOfLine: (line) => 3 + line,
+		});
+		this.root.attach(this.ports, this.mmio, new ResetControl());
+	}
+
+	/** Puts a virtio device into a slot. */
+	plug(
+		slot: number,
+		device: VirtioDevice,
+		options: Partial<VirtioPciOptions> = {},
+	): void {
+		const send = (address: number, data: number) => {
+			this.messages.push({ address, data });
+		};
+		const { card } = new VirtioPci(device, { send, ...options });
+		this.root.plug(slot, 0, card);
+	}
+}
+
 /** What both ages of drivers do alike. */
 abstract class PciSide {
-	readonly fixture: PciFixture;
+	readonly fixture: PciSpace;
 	protected readonly slot: number;
 	#usesMessages = false;
 
-	constructor(fixture: PciFixture, slot: number) {
+	constructor(fixture: PciSpace, slot: number) {
 		this.fixture = fixture;
 		this.slot = slot;
 	}
@@ -154,7 +164,7 @@ export class ModernPciSide extends PciSide implements DriverSide {
 	readonly #structures = new Map<number, number>();
 	readonly #multiplier: number;
 
-	constructor(fixture: PciFixture, slot: number) {
+	constructor(fixture: PciSpace, slot: number) {
 		super(fixture, slot);
 		let multiplier = 0;
 		for (const at of fixture.capabilities(slot, 0x09)) {
@@ -260,7 +270,7 @@ export class LegacyPciSide extends PciSide implements DriverSide {
 	readonly hasFixedQueueSizes = true;
 	readonly #base: number;
 
-	constructor(fixture: PciFixture, slot: number) {
+	constructor(fixture: PciSpace, slot: number) {
 		super(fixture, slot);
 		this.#base = fixture.barAddress(slot, 0);
 	}

@@ -3,6 +3,22 @@
 /** A number below `below`. */
 export type Random = (below: number) => number;
 
+/** 32 bits, mostly plausible ones, so that something happens. */
+export function plausible(random: Random): number {
+	switch (random(5)) {
+		case 0:
+			return random(8);
+		case 1:
+			return 2 ** random(32);
+		case 2:
+			return random(256) * 1024;
+		case 3:
+			return 0xffff_ffff;
+		default:
+			return random(2 ** 32);
+	}
+}
+
 /** A linear congruence, its high bits: small, and good enough to choose by. */
 export function randomFrom(seed: number): Random {
 	let state = seed >>> 0;
