@@ -264,6 +264,16 @@ export class Cpu implements SystemContext {
 		state.set32(LEAVE, 1);
 	}
 
+	/** Whether an NMI or an interrupt would be taken now, and wake from HLT. */
+	interruptPending(): boolean {
+		const { state } = this;
+		const pending = state.get32(INTERRUPT_PENDING);
+		const nmi = (pending & PENDING_NMI) !== 0;
+		if (nmi && state.get32(NMI_BLOCKED) === 0) return true;
+		const interrupt = (pending & PENDING_INTERRUPT) !== 0;
+		return interrupt && (state.get32(EFLAGS) & EFLAGS_IF) !== 0;
+	}
+
 	/** Lets `run` come back at the next opportunity (a device wants the run loop). */
 	requestExit(): void {
 		this.#exitRequested = true;

@@ -12,6 +12,19 @@ describe("An alarm", () => {
 		await new Alarm().sleep(1);
 	});
 
+	it("forgets a nudge when nobody sleeps, and wakes who does", async () => {
+		const alarm = new Alarm();
+		alarm.nudge();
+		let over = false;
+		const sleep = alarm.sleep(Number.POSITIVE_INFINITY).then(() => {
+			over = true;
+		});
+		await new Promise((resolve) => setTimeout(resolve, 20));
+		expect(over).toBe(false);
+		alarm.nudge();
+		await sleep;
+	});
+
 	it("remembers a call that came too early, once", async () => {
 		const alarm = new Alarm();
 		alarm.wake();

@@ -21,6 +21,14 @@ export class Alarm {
 		else this.#ring();
 	}
 
+	/**
+	 * Ends the sleep if somebody sleeps: for interrupts, which the processor looks
+	 * for itself before it halts. Remembered, each would cost a sleep too short.
+	 */
+	nudge(): void {
+		this.#ring?.();
+	}
+
 	/** Resolves after `ms`, which may be Infinity, or at the first `wake`. */
 	async sleep(ms: number): Promise<void> {
 		if (!this.#rung) await this.#wait(ms);

@@ -222,6 +222,7 @@ export class Machine {
 				run: (budget) => this.cpu.run(budget),
 				retiredCount: () => this.cpu.retiredCount(),
 				interruptible: () => this.#interruptible(),
+				interruptPending: () => this.cpu.interruptPending(),
 			},
 			clock: this.#clock,
 			alarm: this.#alarm,
@@ -294,7 +295,7 @@ export class Machine {
 		const { memory } = this.cpu;
 		const place = { memory, ramBytes: this.#options.memoryBytes };
 		return new VirtioSlots(board, place, models, this.#options, {
-			wake: () => this.#alarm.wake(),
+			wake: () => this.#alarm.nudge(),
 			onDevice: this.#options.onDevice ?? (() => {}),
 			// Virtual time must stop at the same instruction every time.
 			busy: () => {

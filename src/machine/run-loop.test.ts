@@ -9,6 +9,7 @@ class ScriptedCpu {
 	retired = 0;
 	budgets: number[] = [];
 	interrupts = true;
+	pending = false;
 	readonly #script: (budget: number, slice: number) => ExitReason | number;
 
 	/** The script returns a reason, or how much of the budget it used for "budget". */
@@ -30,6 +31,10 @@ class ScriptedCpu {
 
 	interruptible(): boolean {
 		return this.interrupts;
+	}
+
+	interruptPending(): boolean {
+		return this.pending;
 	}
 }
 
@@ -113,6 +118,20 @@ describe("The run loop", () => {
 		});
 		expect(await runLoop(parts)).toBe("woken");
 		expect(cpu.budgets.length).toBe(1);
+	});
+
+	it("does not sleep when an interrupt came while the output was handed over", async () => {
+		const cpu = new ScriptedCpu((_, slice) => {
+			if (slice > 0) state.ending = "stop";
+			return "halt";
+		});
+		const { parts, state, log } = setUp(cpu);
+		const flush = async () => {
+			log.push("flush");
+			cpu.pending = true;
+		};
+		expect(await runLoop({ ...parts, flush })).toBe("stop");
+		expect(log.filter((entry) => entry === "halt")).toHaveLength(2);
 	});
 
 	it("sleeps until the alarm when there is no timer either", async () => {

@@ -19,6 +19,8 @@ export interface RunnableCpu {
 	retiredCount(): number;
 	/** Whether the guest has interrupts on: otherwise HLT would be for ever. */
 	interruptible(): boolean;
+	/** Whether some interrupt waits to be taken. */
+	interruptPending(): boolean;
 }
 
 /** What the loop connects. `Ending` is the caller's: why a guest wants to end. */
@@ -72,7 +74,8 @@ export async function runLoop<Ending>(
 		if (reason === "halt" && parts.ending() === undefined) {
 			if (!cpu.interruptible()) return finish(parts, "halted-forever");
 			await parts.flush();
-			await clock.idle(parts.alarm);
+			// A disk may have answered while the output was handed over.
+			if (!cpu.interruptPending()) await clock.idle(parts.alarm);
 		}
 	}
 }

@@ -147,9 +147,15 @@ describe("non-maskable interrupts", () => {
 	it("wake HLT with interrupts off", () => {
 		const program = code().hlt().label("then").nop();
 		expect(guest.run(program).reason).toBe("halt");
+		guest.cpu.setInterruptLine(true);
+		expect(guest.cpu.interruptPending()).toBe(false);
 		guest.cpu.raiseNmi();
+		expect(guest.cpu.interruptPending()).toBe(true);
 		guest.cpu.run(100);
 		expect(guest.word(guest.esp)).toBe(program.addressOf("then"));
+		// One that comes while this is handled has to wait.
+		guest.cpu.raiseNmi();
+		expect(guest.cpu.interruptPending()).toBe(false);
 	});
 
 	it("leave the interrupt line as it was", () => {

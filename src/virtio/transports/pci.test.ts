@@ -115,6 +115,37 @@ describe("virtio-pci", () => {
 		expect(side.read(1, 0x1c, 2)).toBe(0);
 	});
 
+	it("shows features offered and accepted, word by word (virtio 1.3 §4.1.4.3.1)", () => {
+		const { side, device } = setUp();
+		const words = [0, 1, 2, 0xffff_ffff].map((select) => {
+			side.write(1, 0x00, select, 4);
+			return side.read(1, 0x04, 4);
+		});
+		const offered = device.offeredFeatures;
+		expect(words).toEqual([
+			...[Number(offered & 0xffff_ffffn), Number(offered >> 32n), 0, 0],
+		]);
+		side.writeFeatures(0x1_0000_0008n);
+		for (const [select, expected] of [
+			[0, 8],
+			[1, 1],
+			[2, 0],
+		] as const) {
+			side.write(1, 0x08, select, 4);
+			expect(side.read(1, 0x0c, 4)).toBe(expected);
+		}
+	});
+
+	it("has no queue enabled after a reset (virtio 1.3 §4.1.4.3.1)", () => {
+		const { side, driver } = setUp();
+		driver.start();
+		side.write(1, 0x16, 1, 2);
+		expect(side.read(1, 0x1c, 2)).toBe(1);
+		side.writeStatus(0);
+		expect(side.readStatus()).toBe(0);
+		expect(side.read(1, 0x1c, 2)).toBe(0);
+	});
+
 	it("changes its generation with the configuration (virtio 1.3 §4.1.4.3.1)", () => {
 		const { side, sample } = setUp();
 		const before = side.read(1, 0x15, 1);
@@ -146,7 +177,7 @@ describe("virtio-pci", () => {
 	});
 
 	it("sends each event the message that was mapped to it (virtio 1.3 §4.1.5.1.2)", () => {
-		const { driver, fixture, sample } = setUp(true);
+		const { driver, fixture, sample, side } = setUp(true);
 		driver.start();
 		driver.queue(0).exchange(new Uint8Array(1), room(1));
 		driver.queue(1).exchange(new Uint8Array(1), room(1));
@@ -156,6 +187,8 @@ describe("virtio-pci", () => {
 			{ address: 0xfee0_0000, data: 0x42 },
 			{ address: 0xfee0_0000, data: 0x40 },
 		]);
+		// The bit of configuration changes is set in any case.
+		expect(side.read(3, 0, 1)).toBe(2);
 	});
 
 	it("sends no message for an event without vector, and refuses vectors it lacks (virtio 1.3 §4.1.5.1.2.1)", () => {
