@@ -92,7 +92,7 @@ export interface VirtioOptions {
 	) => DeviceModel)[];
 	/**
 	 * How drivers reach the devices. The names with `legacy` mean the rules from
-	 * before virtio 1.0, which old kernels know. Default: mmio.
+	 * before virtio 1.0, which old kernels know. Default: pci.
 	 */
 	readonly transport?: TransportName;
 	/** Whether to offer packed rings as well as split ones; default: yes. */

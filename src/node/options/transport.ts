@@ -16,7 +16,7 @@ export const transportOption = runOption<
 	group: "Devices:",
 	summary: `${TRANSPORT_NAMES.join(", ")}`,
 	manual:
-		"How the guest reaches its virtio devices: `pci` or `mmio` (default), `pci-legacy` or `mmio-legacy` for drivers from before virtio 1.0.",
+		"How the guest reaches its virtio devices: `pci` (default) or `mmio`, `pci-legacy` or `mmio-legacy` for drivers from before virtio 1.0.",
 	initial: undefined,
 	parse: oneOf("--transport", TRANSPORT_NAMES),
 });
