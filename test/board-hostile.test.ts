@@ -69,7 +69,7 @@ function setUp() {
 	const fillRandom = (target: Uint8Array) => {
 		target.fill(7);
 	};
-	const models = makeModels(options, { fillRandom, inOrder: false });
+	const models = makeModels(options, { fillRandom, memory, inOrder: false });
 	const ramBytes = memory.sizeBytes;
 	new VirtioSlots(board, { memory, ramBytes }, models, options, {
 		...{ wake: ignore, busy: ignore, onDevice: ignore },

@@ -14,7 +14,7 @@ import { makeModels, type VirtioOptions, VirtioSlots } from "./virtio-slots.ts";
 
 const BASE = 0xfeb00000;
 
-function setUp(options: VirtioOptions, bytesAboveRam = 0) {
+function setUp(asked: VirtioOptions, bytesAboveRam = 0) {
 	const memory = new TestMemory((1 << 20) + bytesAboveRam);
 	const log: string[] = [];
 	const clock = new VirtualClock({ retired: () => 0, paced: () => false });
@@ -36,6 +36,7 @@ function setUp(options: VirtioOptions, bytesAboveRam = 0) {
 	const fillRandom = (target: Uint8Array) => {
 		target.fill(7);
 	};
+	const options = { transport: "mmio", ...asked } as const;
 	const models = makeModels(options, {
 		...{ fillRandom, memory, inOrder: false },
 	});

@@ -114,20 +114,20 @@ const VARIANTS = [
 		...{ transport: "pci-legacy", packedRings: false },
 		kernelArguments: ["pci=nomsi"],
 		cache: "mmap",
-		interrupts: /IO-APIC +\d+-fasteoi +virtio0$/m,
+		interrupts: /IO-APIC +\d+-fasteoi +virtio0\b/,
 	},
 	{
 		title: "pages of registers, with split rings",
 		...{ transport: "mmio", packedRings: false, kernelArguments: [] },
 		cache: "none",
-		interrupts: /IO-APIC +\d+-fasteoi +virtio0$/m,
+		interrupts: /IO-APIC +\d+-fasteoi +virtio0\b/,
 	},
 	{
 		title: "pages of registers as before virtio 1.0",
 		...{ transport: "mmio-legacy", packedRings: false },
 		kernelArguments: ["noapic"],
 		cache: "mmap",
-		interrupts: /XT-PIC +virtio0$/m,
+		interrupts: /XT-PIC +virtio0\b/,
 	},
 ] as const;
 
@@ -430,8 +430,8 @@ describe.skipIf(!available)("two guests on a switch", () => {
 
 /** Whom a kernel without IOAPIC, or without ACPI, has its interrupts from. */
 const OLD_WAYS = [
-	{ given: "noapic pci=nomsi", interrupts: /XT-PIC +virtio0$/m },
-	{ given: "nolapic pci=nomsi", interrupts: /XT-PIC +virtio0$/m },
+	{ given: "noapic pci=nomsi", interrupts: /XT-PIC +virtio0\b/ },
+	{ given: "nolapic pci=nomsi", interrupts: /XT-PIC +virtio0\b/ },
 	{ given: "acpi=off", interrupts: /(XT-PIC|PCI-MSI \d+-edge) +virtio0/ },
 ];
 

@@ -143,6 +143,8 @@ export class LguestMachine {
 				retiredCount: () => this.cpu.retiredCount(),
 				// HALT turns interrupts on.
 				interruptible: () => true,
+				// Devices ring the alarm, which remembers.
+				interruptPending: () => false,
 			},
 			clock: this.#clock,
 			alarm: this.#alarm,
