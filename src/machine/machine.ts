@@ -213,6 +213,7 @@ export class Machine {
 			resets: this.#resets,
 			...this.cpu.statistics,
 			memory: { guestBytes: this.#options.memoryBytes },
+			devices: this.#slots.counters(),
 		};
 	}
 

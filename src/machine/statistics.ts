@@ -9,6 +9,7 @@
  */
 
 import type { CpuStatistics, ExitReason } from "../cpu/index.ts";
+import type { DeviceCounters } from "../virtio/device.ts";
 
 /** Everything since the machine was made; resets do not start it anew. */
 export interface MachineStatistics extends CpuStatistics {
@@ -22,6 +23,8 @@ export interface MachineStatistics extends CpuStatistics {
 	/** How often the guest restarted itself. */
 	readonly resets: number;
 	readonly memory: MemoryStatistics;
+	/** In the order of the machine's devices. */
+	readonly devices: readonly DeviceCounters[];
 }
 
 /** In bytes. */

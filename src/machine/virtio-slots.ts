@@ -18,7 +18,11 @@ import type {
 	NetBackend,
 	VsockBackend,
 } from "../virtio/backends.ts";
-import { type DeviceState, VirtioDevice } from "../virtio/device.ts";
+import {
+	type DeviceCounters,
+	type DeviceState,
+	VirtioDevice,
+} from "../virtio/device.ts";
 import type { DeviceModel } from "../virtio/device-model.ts";
 import { Balloon } from "../virtio/devices/balloon.ts";
 import { Block } from "../virtio/devices/block.ts";
@@ -217,6 +221,11 @@ export class VirtioSlots {
 	/** The guest's NOTIFY; false where there is nobody to hear it. */
 	notify(address: number, lengthBytes: number): boolean {
 		return this.#sockets.notify?.(address, lengthBytes) ?? false;
+	}
+
+	/** How busy each device is. */
+	counters(): DeviceCounters[] {
+		return this.devices.map((device) => device.counters);
 	}
 
 	/** Whether some backend is at work. */

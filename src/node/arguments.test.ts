@@ -31,6 +31,7 @@ describe("The command line", () => {
 			engine: "cold",
 			statsPath: undefined,
 			debugExitPort: undefined,
+			top: false,
 			unpack: true,
 			disks: [],
 			rng: false,

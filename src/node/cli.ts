@@ -11,7 +11,7 @@
 
 import { readFileSync } from "node:fs";
 import { LguestError } from "../index.ts";
-import { parseCommandLine } from "./arguments.ts";
+import { parseCommandLine, type RunOptions } from "./arguments.ts";
 import { isClassic, parseClassic } from "./classic-arguments.ts";
 import { classicCommand } from "./classic-command.ts";
 import { execCommand } from "./exec-command.ts";
@@ -19,6 +19,7 @@ import { keepYoungGenerationSmall } from "./heap.ts";
 import { infoCommand } from "./info-command.ts";
 import { runCommand } from "./run-command.ts";
 import { isCommand } from "./run-options.ts";
+import { topCommand } from "./top-command.ts";
 
 async function main(args: readonly string[]): Promise<number> {
 	keepYoungGenerationSmall();
@@ -34,10 +35,13 @@ async function main(args: readonly string[]): Promise<number> {
 		case "info":
 			return infoCommand(command.paths);
 		case "run":
-			return isCommand(command.options)
-				? execCommand(command.options)
-				: runCommand(command.options);
+			return run(command.options);
 	}
+}
+
+function run(options: RunOptions): Promise<number> {
+	if (options.top) return topCommand(options);
+	return isCommand(options) ? execCommand(options) : runCommand(options);
 }
 
 function packageVersion(): string {

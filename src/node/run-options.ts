@@ -19,8 +19,8 @@ export function isCommand({ kernelPath, rest }: RunOptions): boolean {
 
 /** What the options, the default guest and the kernel's words come to. */
 export function descriptionOf(options: RunOptions): GuestDescription {
-	const { kernelPath, initrdPath, rest, rng, disks, statsPath, ...values } =
-		options;
+	const { kernelPath, initrdPath, rest, rng, disks, ...others } = options;
+	const { statsPath: _statistics, top: _top, ...values } = others;
 	const guest = kernelPath === undefined ? defaultGuest() : undefined;
 	const given = Object.entries(values).filter(
 		([, value]) => value !== undefined,

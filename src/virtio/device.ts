@@ -37,6 +37,15 @@ export type InterruptCause = "queue" | "config";
 /** How far driver and device are; "failed" until the driver resets it. */
 export type DeviceState = "reset" | "ready" | "failed";
 
+/** Of one device, since the machine's last reset. */
+export interface DeviceCounters {
+	/** Number of its type (virtio 1.3 §5). */
+	readonly deviceId: number;
+	/** Notifications by the driver. */
+	readonly kicks: number;
+	readonly interrupts: number;
+}
+
 /** What the machine decides about a device. */
 export interface VirtioDeviceOptions {
 	/** The rules from before virtio 1.0, where the transport speaks those. */
@@ -78,6 +87,8 @@ export class VirtioDevice {
 	#status = 0;
 	#driverFeatures = 0n;
 	#configGeneration = 0;
+	#kicks = 0;
+	#interrupts = 0;
 
 	constructor(
 		model: DeviceModel,
@@ -202,8 +213,15 @@ export class VirtioDevice {
 	/** An available buffer notification. */
 	kick(index: number): void {
 		if (this.#ring(index) === undefined) return;
+		this.#kicks++;
 		this.model.kicked(index);
 		if (this.model.busy) this.onBusy();
+	}
+
+	/** How much driver and device had to do with each other. */
+	get counters(): DeviceCounters {
+		const { deviceId } = this.model;
+		return { deviceId, kicks: this.#kicks, interrupts: this.#interrupts };
 	}
 
 	/** Bytes past the end read as zero. */
@@ -230,7 +248,12 @@ export class VirtioDevice {
 		const isTold = (this.#status & VIRTIO_CONFIG_S_DRIVER_OK) !== 0;
 		if (isTold) this.#configGeneration++;
 		this.onChange();
-		if (isTold) this.onInterrupt("config");
+		if (isTold) this.#interrupt("config");
+	}
+
+	#interrupt(cause: InterruptCause, queueIndex?: number): void {
+		this.#interrupts++;
+		this.onInterrupt(cause, queueIndex);
 	}
 
 	#port(): DevicePort {
@@ -240,7 +263,7 @@ export class VirtioDevice {
 			configChanged: () => {
 				this.#configGeneration++;
 				this.onChange();
-				if (this.#isLive()) this.onInterrupt("config");
+				if (this.#isLive()) this.#interrupt("config");
 			},
 			fail: (reason) => this.fail(reason),
 		};
@@ -309,7 +332,7 @@ export class VirtioDevice {
 				indirect: this.#negotiated(VIRTIO_F_INDIRECT_DESC),
 			},
 			{
-				interrupt: () => this.onInterrupt("queue", index),
+				interrupt: () => this.#interrupt("queue", index),
 				broken: (reason) => this.fail(`queue ${index}: ${reason}`),
 			},
 		);

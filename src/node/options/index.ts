@@ -12,7 +12,7 @@ import { consoleOption } from "./console.ts";
 import { diskOption } from "./disk.ts";
 import { initrdOption, unpackOption } from "./kernel.ts";
 import { clockOption, engineOption } from "./machine.ts";
-import { debugExitOption, statsOption } from "./measurement.ts";
+import { debugExitOption, statsOption, topOption } from "./measurement.ts";
 import { memoryOption } from "./memory.ts";
 import { rngOption } from "./rng.ts";
 import { shareOption } from "./share.ts";
@@ -34,6 +34,7 @@ export const RUN_OPTIONS = [
 	transportOption,
 	debugExitOption,
 	statsOption,
+	topOption,
 ] as const;
 
 type ListedOption = (typeof RUN_OPTIONS)[number];

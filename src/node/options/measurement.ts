@@ -28,6 +28,16 @@ export const debugExitOption = runOption<"debugExitPort", number | undefined>({
 	parse: parsePort,
 });
 
+export const topOption = runOption({
+	key: "top",
+	flags: "--top",
+	group: "Tests and measurements:",
+	summary: "watch what the guest does instead of its console",
+	manual:
+		"The terminal shows, twice a second, instructions per second and how many of them were in compiled code, exits, what each device does, memory, and the console's last lines. `q` ends it.",
+	initial: false,
+});
+
 export const statsOption = runOption<"statsPath", string | undefined>({
 	key: "statsPath",
 	flags: "--stats <file>",
