@@ -131,6 +131,7 @@ export {
 export type { FrameOffload, FrameSegments } from "./virtio/frame-offload.ts";
 export {
 	BALLOON_PAGE_BYTES,
+	type BalloonState,
 	type BalloonStatistics,
 	MemoryBalloon,
 	type MemoryBalloonOptions,

@@ -80,6 +80,12 @@ class GuestServer {
 			case "terminal":
 				this.#console?.resize(message.size);
 				break;
+			case "balloon":
+				this.#resizeBalloon(message.targetBytes);
+				break;
+			case "balloon-state":
+				void this.#sendBalloonState(message.request);
+				break;
 			case "statistics":
 				this.#sendStatistics(message.request);
 				break;
@@ -134,6 +140,16 @@ class GuestServer {
 	async #pause(request: number): Promise<void> {
 		await this.#machine?.pause();
 		this.#post({ kind: "paused", request });
+	}
+
+	#resizeBalloon(targetBytes: number): void {
+		const balloon = this.#machine?.balloon;
+		if (balloon !== undefined) balloon.targetBytes = targetBytes;
+	}
+
+	async #sendBalloonState(request: number): Promise<void> {
+		const state = await this.#machine?.balloon?.state();
+		this.#post({ kind: "balloon-state", request, state });
 	}
 
 	#sendStatistics(request: number): void {

@@ -8,11 +8,17 @@
  * @journey L:265 A handle on a guest
  */
 
-import { AgentError, GuestEndedError, LguestError } from "../errors.ts";
+import {
+	AgentError,
+	GuestEndedError,
+	LguestError,
+	UsageError,
+} from "../errors.ts";
 import type { EndReason } from "../machine/machine.ts";
 import type { MachineStatistics } from "../machine/statistics.ts";
 import type { DeviceEvent } from "../machine/virtio-slots.ts";
 import type { BlockBackend, ConsoleSize } from "../virtio/backends.ts";
+import type { BalloonState } from "../virtio/memory-balloon.ts";
 import { AgentClient } from "./agent-client.ts";
 import {
 	SPAWN_COMMAND,
@@ -183,6 +189,27 @@ export class Guest implements AsyncDisposable {
 		return answer.statistics;
 	}
 
+	/**
+	 * Asks the guest to do without so much memory, in its own time; 0 gives it all
+	 * back. A guest without a balloon takes no notice.
+	 */
+	resizeBalloon(targetBytes: number): void {
+		if (!Number.isSafeInteger(targetBytes) || targetBytes < 0) {
+			throw new UsageError(`A balloon cannot have ${targetBytes} bytes.`);
+		}
+		this.#post({ kind: "balloon", targetBytes });
+	}
+
+	/** What its balloon holds; undefined for a guest without one. */
+	async balloonState(): Promise<BalloonState | undefined> {
+		const answer = await this.#ask((request) => ({
+			kind: "balloon-state",
+			request,
+		}));
+		if (answer?.kind !== "balloon-state") throw this.#gone();
+		return answer.state;
+	}
+
 	/** Calls `listener` with every event of a kind; what is returned ends that. */
 	on<Name extends keyof GuestEvents>(
 		name: Name,
@@ -319,6 +346,7 @@ export class Guest implements AsyncDisposable {
 				});
 				break;
 			case "paused":
+			case "balloon-state":
 			case "statistics":
 				this.#requests.get(message.request)?.(message);
 				this.#requests.delete(message.request);

@@ -10,6 +10,7 @@ import type { EndReason } from "../machine/machine.ts";
 import type { MachineStatistics } from "../machine/statistics.ts";
 import type { DeviceEvent } from "../machine/virtio-slots.ts";
 import type { ConsoleSize } from "../virtio/backends.ts";
+import type { BalloonState } from "../virtio/memory-balloon.ts";
 import type { GuestDescription } from "./description.ts";
 import type { PlainError } from "./error-transfer.ts";
 
@@ -64,6 +65,8 @@ export type ToGuest =
 	| { readonly kind: "resume" }
 	| { readonly kind: "power-button" }
 	| { readonly kind: "terminal"; readonly size: ConsoleSize }
+	| { readonly kind: "balloon"; readonly targetBytes: number }
+	| { readonly kind: "balloon-state"; readonly request: number }
 	| { readonly kind: "statistics"; readonly request: number };
 
 /** What takes so long; without a total, just the activity. */
@@ -85,6 +88,12 @@ export type FromGuest =
 	| { readonly kind: "ended"; readonly reason: EndReason }
 	| { readonly kind: "paused"; readonly request: number }
 	| { readonly kind: "device"; readonly event: DeviceEvent }
+	| {
+			readonly kind: "balloon-state";
+			readonly request: number;
+			/** Undefined: the guest has no balloon. */
+			readonly state: BalloonState | undefined;
+	  }
 	| {
 			readonly kind: "statistics";
 			readonly request: number;

@@ -21,6 +21,7 @@ import { writeAcpiTables } from "../chipset/acpi.ts";
 import { PCI_ECAM_ADDRESS, PCI_ECAM_BYTES } from "../chipset/pci-root.ts";
 import { Cpu, type EngineKind, type ExitReason, fields } from "../cpu/index.ts";
 import { UsageError } from "../errors.ts";
+import type { MemoryBalloon } from "../virtio/memory-balloon.ts";
 import { Alarm } from "./alarm.ts";
 import {
 	type ClockKind,
@@ -201,6 +202,11 @@ export class Machine {
 	pressPowerButton(): void {
 		this.pc.acpiPm.pressPowerButton();
 		this.#alarm.wake();
+	}
+
+	/** By which the guest can be asked for memory, if it was given one. */
+	get balloon(): MemoryBalloon | undefined {
+		return this.#options.balloon;
 	}
 
 	/** Where things stand; at any time. */

@@ -35,6 +35,16 @@ export interface BalloonStatistics {
 	readonly hugePageFailures?: number;
 }
 
+/** A balloon, as it stands. */
+export interface BalloonState {
+	readonly targetBytes: number;
+	readonly returnedBytes: number;
+	readonly actualBytes: number;
+	readonly reportedBytes: number;
+	/** Undefined where the guest has no driver that tells. */
+	readonly guest: BalloonStatistics | undefined;
+}
+
 /** The device, as the balloon sees it; a new one after each machine reset. */
 export interface BalloonPort {
 	targetChanged(): void;
@@ -105,6 +115,13 @@ export class MemoryBalloon {
 	async statistics(): Promise<BalloonStatistics> {
 		if (this.#port === undefined) throw new Error("the balloon has no guest");
 		return this.#port.statistics();
+	}
+
+	/** Everything there is to know, with the guest's figures if it has some. */
+	async state(): Promise<BalloonState> {
+		const guest = await this.statistics().catch(() => undefined);
+		const { targetBytes, returnedBytes, actualBytes, reportedBytes } = this;
+		return { targetBytes, returnedBytes, actualBytes, reportedBytes, guest };
 	}
 
 	/**

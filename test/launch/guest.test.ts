@@ -76,6 +76,21 @@ describe("A launched guest", () => {
 		expect(await readText(guest.console.readable, "never")).toBe("");
 	});
 
+	it("has a balloon if it was given one, and tells how it stands", async () => {
+		const options = small(greeterCode("hello"));
+		await using guest = await launch({ ...options, balloonBytes: 1 << 20 });
+		guest.resizeBalloon(2 << 20);
+		// Nobody in this guest drives it.
+		expect(await guest.balloonState()).toEqual({
+			...{ targetBytes: 2 << 20, returnedBytes: 0, actualBytes: 0 },
+			...{ reportedBytes: 0, guest: undefined },
+		});
+		expect(() => guest.resizeBalloon(-1)).toThrow(UsageError);
+		await using plain = await launch(options);
+		plain.resizeBalloon(1 << 20);
+		expect(await plain.balloonState()).toBeUndefined();
+	});
+
 	it("keeps what it printed before anybody read, also after its end", async () => {
 		const guest = await launch(small(greeterCode("early bird")));
 		await new Promise((resolve) => setTimeout(resolve, 500));
