@@ -118,6 +118,11 @@ export type { ConsolePortOptions } from "./virtio/devices/console.ts";
 export { Entropy } from "./virtio/devices/entropy.ts";
 export { Net } from "./virtio/devices/net.ts";
 export {
+	readNetHeader,
+	SHORT_HEADER_BYTES as NET_SHORT_HEADER_BYTES,
+	writeNetHeader,
+} from "./virtio/devices/net-header.ts";
+export {
 	type ExtendedAttributes,
 	type FileAttributes,
 	type FileChanges,

@@ -34,6 +34,7 @@ describe("The command line", () => {
 			top: false,
 			unpack: true,
 			disks: [],
+			nets: [],
 			rng: false,
 			console: undefined,
 			shares: [],
@@ -103,6 +104,31 @@ describe("The command line", () => {
 			expect(refused).toContain("no context id");
 		}
 		expect(refusal("run", "k", "--vsock", ",cid=3")).toContain("no socket");
+	});
+
+	it("takes networks, each with where its cable leads", () => {
+		const nets = ["switch:lab", "tap:mv0,mac=02:00:00:00:00:0A", "socket:/a,b"];
+		const given = nets.flatMap((net) => ["--net", net]);
+		expect(run(...given, "k").nets).toEqual([
+			{ kind: "switch", name: "lab" },
+			{ kind: "tap", name: "mv0", mac: "02:00:00:00:00:0A" },
+			{ kind: "socket", name: "/a,b" },
+		]);
+		expect(run("--net", "none", "k").nets).toEqual([]);
+		for (const bad of [
+			"",
+			"switch:",
+			"switch:../x",
+			"bridge:a",
+			"none,mac=1",
+		]) {
+			expect(refusal("run", "k", "--net", bad)).toContain("not understood");
+		}
+		for (const mac of ["1", "01:00:00:00:00:00", "02:00:00:00:00:00:00"]) {
+			expect(refusal("run", "k", "--net", `switch:a,mac=${mac}`)).toContain(
+				"no address for a network card",
+			);
+		}
 	});
 
 	it("takes a transport by its name", () => {

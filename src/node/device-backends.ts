@@ -7,29 +7,37 @@
  * @journey L:147 Opened first, closed last
  */
 
+import { randomBytes } from "node:crypto";
 import {
 	MemoryBalloon,
+	type NetworkOptions,
 	type VirtioOptions,
 	type VsockOptions,
 } from "../index.ts";
 import { DirectoryShare } from "./directory-share.ts";
+import { SharedSwitch } from "./net/shared-switch.ts";
+import { StreamNetwork } from "./net/stream-network.ts";
+import { TapNetwork } from "./net/tap-network.ts";
 import type { OptionValues } from "./options/index.ts";
+import type { NetArgument } from "./options/net.ts";
 import type { VsockArgument } from "./options/vsock.ts";
 import { VsockSockets } from "./vsock-sockets.ts";
 
 /** The options that they come from, which can be sent to a guest's thread. */
 export type DeviceArguments = Partial<
-	Pick<OptionValues, "balloonBytes" | "shares" | "vsock">
+	Pick<OptionValues, "balloonBytes" | "nets" | "shares" | "vsock">
 >;
 
 /** The part of some options that is for here. */
 export function deviceArguments({
 	balloonBytes,
+	nets,
 	shares,
 	vsock,
 }: DeviceArguments): DeviceArguments {
 	return {
 		...(balloonBytes !== undefined && { balloonBytes }),
+		...(nets !== undefined && { nets }),
 		...(shares !== undefined && { shares }),
 		...(vsock !== undefined && { vsock }),
 	};
@@ -42,12 +50,14 @@ export class DeviceBackends {
 
 	/** Throws `UsageError` for the first that cannot be opened. */
 	static async open(options: DeviceArguments): Promise<DeviceBackends> {
-		const { balloonBytes, shares = [], vsock } = options;
+		const { balloonBytes, nets = [], shares = [], vsock } = options;
 		const open: { close(): Promise<void> }[] = [];
 		const opened = <One extends { close(): Promise<void> }>(one: One): One => {
 			open.push(one);
 			return one;
 		};
+		const networks: NetworkOptions[] = [];
+		for (const net of nets) networks.push(await openNet(net, opened));
 		const trees = [];
 		for (const { path, tag, readOnly } of shares) {
 			const backend = opened(await DirectoryShare.open(path, { readOnly }));
@@ -59,7 +69,7 @@ export class DeviceBackends {
 			balloonBytes === undefined
 				? {}
 				: { balloon: new MemoryBalloon({ targetBytes: balloonBytes }) };
-		const virtio = { shares: trees, ...sockets, ...balloon };
+		const virtio = { networks, shares: trees, ...sockets, ...balloon };
 		return new DeviceBackends(virtio, open);
 	}
 
@@ -83,4 +93,30 @@ async function openVsock(
 ): Promise<VsockOptions> {
 	const backend = opened(await VsockSockets.open(path));
 	return guestCid === undefined ? { backend } : { backend, guestCid };
+}
+
+async function openNet(
+	{ kind, name, mac }: NetArgument,
+	opened: <One extends { close(): Promise<void> }>(one: One) => One,
+): Promise<NetworkOptions> {
+	if (kind === "tap") {
+		const backend = opened(await TapNetwork.open(name));
+		return { backend, mac: macOf(mac) ?? backend.mac };
+	}
+	const backend =
+		kind === "switch"
+			? opened(await SharedSwitch.open(name))
+			: opened(await StreamNetwork.open(name));
+	return { backend, mac: macOf(mac) ?? chanceMac() };
+}
+
+function macOf(text: string | undefined): Uint8Array | undefined {
+	return text === undefined
+		? undefined
+		: Buffer.from(text.replaceAll(":", ""), "hex");
+}
+
+/** Nobody's: the second bit says that no maker has given it away. */
+function chanceMac(): Uint8Array {
+	return Uint8Array.of(0x02, ...randomBytes(5));
 }

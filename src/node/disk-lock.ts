@@ -37,7 +37,7 @@ export async function lockDisk(
 	const name = readOnly
 		? `${image}-reader-${process.pid}-${readersHere}`
 		: `${image}-writer`;
-	const server = await listen(name);
+	const server = await holdName(name);
 	if (server === undefined) throw inUse(path, "another lguest writes to it");
 	const release = () => {
 		server.close();
@@ -50,10 +50,11 @@ export async function lockDisk(
 	return { release };
 }
 
-/** Undefined when somebody has the name. */
-function listen(name: string): Promise<Server | undefined> {
+/** Takes an abstract name, until closed; undefined when somebody has it. */
+export function holdName(name: string): Promise<Server | undefined> {
 	return new Promise((resolve, reject) => {
 		const server = createServer((socket) => socket.destroy());
+		if (process.platform !== "linux") return resolve(server);
 		server.once("error", (error: NodeJS.ErrnoException) => {
 			if (error.code === "EADDRINUSE") resolve(undefined);
 			else reject(error);

@@ -14,6 +14,7 @@ import { initrdOption, unpackOption } from "./kernel.ts";
 import { clockOption, engineOption } from "./machine.ts";
 import { debugExitOption, statsOption, topOption } from "./measurement.ts";
 import { memoryOption } from "./memory.ts";
+import { netOption } from "./net.ts";
 import { rngOption } from "./rng.ts";
 import { shareOption } from "./share.ts";
 import { transportOption } from "./transport.ts";
@@ -27,6 +28,7 @@ export const RUN_OPTIONS = [
 	unpackOption,
 	diskOption,
 	consoleOption,
+	netOption,
 	rngOption,
 	shareOption,
 	vsockOption,
