@@ -45,6 +45,8 @@ export class ApicTimer {
 	deadline = 0n;
 	/** When the present count began. */
 	startNs = 0;
+	/** From a write of the initial count to the end of a single count. */
+	isCounting = false;
 	readonly #options: ApicTimerOptions;
 
 	constructor(options: ApicTimerOptions) {
@@ -58,6 +60,7 @@ export class ApicTimer {
 		this.mode = mode;
 		if (!wasDeadline && mode !== TIMER_TSC_DEADLINE) return;
 		this.initialCount = 0;
+		this.isCounting = false;
 		this.deadline = 0n;
 		this.#cancel();
 	}
@@ -66,6 +69,7 @@ export class ApicTimer {
 	writeInitialCount(count: number): void {
 		if (this.mode === TIMER_TSC_DEADLINE) return;
 		this.initialCount = count;
+		this.isCounting = count !== 0;
 		this.startNs = this.#options.clock.nowNs();
 		if (count === 0) this.#cancel();
 		else this.#expectCount(this.startNs + this.#periodNs());
@@ -75,7 +79,6 @@ export class ApicTimer {
 	writeDivideConfiguration(value: number): void {
 		const left = this.currentCount();
 		this.divideConfiguration = value & 0xb;
-		if (this.initialCount === 0 || this.mode === TIMER_TSC_DEADLINE) return;
 		if (left === 0) return;
 		const now = this.#options.clock.nowNs();
 		this.startNs = now - this.#countNs(this.initialCount - left);
@@ -83,7 +86,7 @@ export class ApicTimer {
 	}
 
 	currentCount(): number {
-		if (this.initialCount === 0) return 0;
+		if (!this.isCounting) return 0;
 		const passed = this.#options.clock.nowNs() - this.startNs;
 		const counts = Math.floor(
 			ticksAt(passed, this.#options.frequencyHz) / this.#divisor(),
@@ -111,6 +114,7 @@ export class ApicTimer {
 	reset(): void {
 		this.mode = TIMER_ONE_SHOT;
 		this.initialCount = 0;
+		this.isCounting = false;
 		this.divideConfiguration = 0;
 		this.deadline = 0n;
 		this.#cancel();
@@ -136,6 +140,7 @@ export class ApicTimer {
 		const { clock, onExpiry } = this.#options;
 		clock.schedule(this, deadlineNs, () => {
 			if (this.mode === TIMER_PERIODIC) this.#again();
+			else this.isCounting = false;
 			onExpiry();
 		});
 	}

@@ -332,6 +332,24 @@ describe("the local APIC's timer", () => {
 		expect(ticks).toBe(12);
 	});
 
+	it("goes on when it is made periodic while it counts, but not afterwards", () => {
+		const { clock, write, read } = setUp();
+		write(DIVIDE, 0b1011);
+		write(INITIAL, 1_000_000);
+		clock.run(600_000);
+		write(LVT_TIMER, PERIODIC | 0x30);
+		expect(read(CURRENT)).toBe(400_000);
+		clock.run(500_000);
+		expect(read(CURRENT)).toBe(900_000);
+		write(LVT_TIMER, 0x30);
+		expect(read(CURRENT)).toBe(900_000);
+		clock.run(1_000_000);
+		write(LVT_TIMER, PERIODIC | 0x30);
+		expect(read(CURRENT)).toBe(0);
+		clock.run(5_000_000);
+		expect(read(CURRENT)).toBe(0);
+	});
+
 	it("does not come more often than a processor could bear", () => {
 		const { clock, write } = setUp();
 		write(DIVIDE, 0b1011);
