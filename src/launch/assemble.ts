@@ -191,12 +191,24 @@ function consoles(
 	const ports: ConsolePortOptions[] = [];
 	const isVirtio = description.console === "virtio";
 	if (isVirtio) ports.push({ backend: console });
-	if (description.agent && agent !== undefined) {
-		ports.push({ backend: agent, name: AGENT_PORT_NAME, console: false });
+	// With a second port the console's size comes in a message, which Linux heeds
+	// from the start; of a lone console's it learns only when it changes.
+	if (description.agent) {
+		const backend = agent ?? nobody();
+		ports.push({ backend, name: AGENT_PORT_NAME, console: false });
 	}
 	return {
 		console: isVirtio ? outputOnly(console) : console,
 		...(ports.length > 0 && { consolePorts: ports }),
+	};
+}
+
+/** An end that listens politely and says nothing. */
+function nobody(): ConsolePortBackend {
+	return {
+		write: () => undefined,
+		read: () => new Uint8Array(0),
+		onInput: () => {},
 	};
 }
 

@@ -123,7 +123,8 @@ class GuestServer {
 	}
 
 	#assemble(description: GuestDescription): Promise<Assembly> {
-		const console = new GuestPipe(this.#consoleEnd, description.terminal);
+		const size = description.terminal ?? { columns: 80, rows: 24 };
+		const console = new GuestPipe(this.#consoleEnd, size);
 		this.#console = console;
 		const agent = new GuestPipe(this.#agentEnd);
 		agent.onGuestOpen = (open) => this.#post({ kind: "agent-open", open });

@@ -96,7 +96,7 @@ function mib(bytes: number): string {
 }
 
 /** Without what would move the cursor: control sequences (ECMA-48 §5.4) and controls. */
-function plain(text: string): string {
+export function plain(text: string): string {
 	return text
 		.replaceAll(CONTROL_SEQUENCES, "")
 		.replaceAll("\t", " ")
