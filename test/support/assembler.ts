@@ -160,9 +160,15 @@ export class Assembler {
 		return this.byte(0xea).dword(offset).word(selector);
 	}
 
-	/** JNZ rel32. */
+	/** Jcc rel32; `condition` is the low half of the opcode. */
+	jumpIf(condition: number, label: string): this {
+		return this.hex("0f")
+			.byte(0x80 | condition)
+			.#relative(label);
+	}
+
 	jumpIfNotZero(label: string): this {
-		return this.hex("0f85").#relative(label);
+		return this.jumpIf(5, label);
 	}
 
 	/** CALL selector:offset. */
