@@ -15,14 +15,14 @@ import { parseCommandLine, type RunOptions } from "./arguments.ts";
 import { isClassic, parseClassic } from "./classic-arguments.ts";
 import { classicCommand } from "./classic-command.ts";
 import { execCommand } from "./exec-command.ts";
-import { keepYoungGenerationSmall } from "./heap.ts";
+import { keepHeapSmall } from "./heap.ts";
 import { infoCommand } from "./info-command.ts";
 import { runCommand } from "./run-command.ts";
 import { isCommand } from "./run-options.ts";
 import { topCommand } from "./top-command.ts";
 
 async function main(args: readonly string[]): Promise<number> {
-	keepYoungGenerationSmall();
+	keepHeapSmall();
 	if (isClassic(args)) return classicCommand(parseClassic(args));
 	const command = parseCommandLine(args);
 	switch (command.kind) {
