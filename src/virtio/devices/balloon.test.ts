@@ -4,7 +4,10 @@ import {
 	room,
 	TestMemory,
 } from "../../../test/support/mock-driver.ts";
-import { VIRTIO_CONFIG_S_NEEDS_RESET } from "../constants.ts";
+import {
+	VIRTIO_CONFIG_S_NEEDS_RESET,
+	VIRTIO_F_EVENT_IDX,
+} from "../constants.ts";
 import { VirtioDevice } from "../device.ts";
 import { MemoryBalloon } from "../memory-balloon.ts";
 import {
@@ -161,6 +164,20 @@ describe("the balloon device", () => {
 		expect(queue.takeUsed()).toHaveLength(1);
 		queue.send(figures([7, 12]));
 		expect(await asked).toEqual({ cacheBytes: 12 });
+	});
+
+	it("wants to be kicked for every answer", async () => {
+		const { driver, balloon } = setUp([...LINUX, VIRTIO_F_EVENT_IDX]);
+		const queue = driver.queue(STATISTICS);
+		queue.send(figures());
+		for (let round = 0; round < 3; round++) {
+			const asked = balloon.statistics();
+			expect(queue.takeUsed()).toHaveLength(1);
+			queue.offer(figures([4, round]));
+			expect(queue.kickWanted()).toBe(true);
+			queue.kick();
+			expect(await asked).toEqual({ freeBytes: round });
+		}
 	});
 
 	it("has no figures from a driver that tells none, or that is gone", async () => {

@@ -190,8 +190,9 @@ export class Balloon implements DeviceModel {
 	#takeStatistics(): void {
 		const queue = this.#port.queue(STATISTICS);
 		const chain = queue?.pop();
-		if (queue === undefined || chain === undefined) return;
-		if (this.#statisticsBuffer !== undefined) {
+		if (chain === undefined) return;
+		// Looking again also tells the driver to kick for the next one.
+		if (this.#statisticsBuffer !== undefined || queue?.pop() !== undefined) {
 			this.#port.fail("a second buffer for balloon statistics");
 			return;
 		}
