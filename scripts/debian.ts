@@ -252,6 +252,18 @@ export async function debianPackageTree(
 	});
 }
 
+/** The files that `debianPackageTree` unpacked for these packages, by name. */
+export async function debianPackageFiles(
+	packages: readonly PackageName[],
+): Promise<string[]> {
+	const files = await readdir(join(CACHE, "packages"));
+	return packages.map(({ name }) => {
+		const file = files.find((one) => one.startsWith(`${name}_`));
+		if (file === undefined) throw new Error(`no package file of ${name}`);
+		return file;
+	});
+}
+
 /** Unpacks every asset of the package at once: decompression is the cost. */
 async function unpackAssets(source: AssetSource, deb: string): Promise<void> {
 	const siblings = Object.values<AssetSource>(SOURCES).filter(

@@ -9,6 +9,7 @@
 
 import { readFileSync } from "node:fs";
 import {
+	type ConsoleBackend,
 	type ConsolePortBackend,
 	Machine,
 	MemoryBalloon,
@@ -21,6 +22,7 @@ import { DirectoryShare } from "../../src/node/directory-share.ts";
 import { openDisk } from "../../src/node/disk-files.ts";
 import { StandardStreams } from "../../src/node/standard-streams.ts";
 import { VsockSockets } from "../../src/node/vsock-sockets.ts";
+import { EchoHost } from "../support/echo-host.ts";
 
 const ECHO_PORT = 5000;
 const BALLOON_PORT = 5002;
@@ -41,6 +43,10 @@ export interface VirtioGuestOptions {
 	 * it says how large its balloon shall be.
 	 */
 	readonly vsockPath?: string;
+	/** Where the session is; default: on the serial port. */
+	readonly console?: "hvc0";
+	/** Whom the network card leads to; default: a switch. */
+	readonly network?: "echo";
 	/** Directories to share, by tag; what is called `ro` is read-only. */
 	readonly shares?: Readonly<Record<string, string>>;
 	/**
@@ -101,7 +107,10 @@ async function startPeer(
 		console: Object.assign(new ErrorPort(), { inputOpen: false }),
 		breathe,
 		networks: nets.map((net, index) => ({
-			...{ backend: net.port(), mac: Uint8Array.of(2, 0, 0, 0, index, 2) },
+			...{
+				backend: cardOf(net, options),
+				mac: Uint8Array.of(2, 0, 0, 0, index, 2),
+			},
 			offloads: index === 0,
 		})),
 		transport: options.transport,
@@ -152,8 +161,20 @@ async function sharesOf(shares: Readonly<Record<string, string>>) {
 	return Promise.all(entries);
 }
 
+/** A serial port with nothing at its end. */
+const UNPLUGGED: ConsoleBackend = {
+	write: () => undefined,
+	read: () => new Uint8Array(0),
+	inputOpen: true,
+	onInput: () => {},
+};
+
+const cardOf = (net: NetSwitch, { network }: VirtioGuestOptions) =>
+	network === "echo" ? new EchoHost() : net.port();
+
 async function main(options: VirtioGuestOptions): Promise<void> {
 	const streams = new StandardStreams();
+	const isOnSerial = options.console === undefined;
 	const balloon = new MemoryBalloon();
 	const nets = [new NetSwitch()];
 	if (options.peerArguments !== undefined) {
@@ -164,13 +185,16 @@ async function main(options: VirtioGuestOptions): Promise<void> {
 		memoryBytes: 128 << 20,
 		kernel: readFileSync(options.kernel),
 		initrd: readFileSync(options.initrd),
-		commandLine: ["console=ttyS0", ...options.arguments].join(" "),
-		console: streams,
+		commandLine: [
+			isOnSerial ? "console=ttyS0" : "console=hvc0",
+			...options.arguments,
+		].join(" "),
+		console: isOnSerial ? streams : UNPLUGGED,
 		breathe,
 		disks: await Promise.all(options.disks.map(diskOf)),
 		entropy: true,
 		consolePorts: [
-			{ backend: new ErrorPort() },
+			{ backend: isOnSerial ? new ErrorPort() : streams },
 			{ backend: new ShoutingPort(), name: "lguest.shout", console: false },
 		],
 		transport: options.transport,

@@ -16,7 +16,7 @@ export const transportOption = runOption<
 	group: "Devices:",
 	summary: `${TRANSPORT_NAMES.join(", ")}`,
 	manual:
-		"How the guest reaches its virtio devices: `pci` (default) or `mmio`, `pci-legacy` or `mmio-legacy` for drivers from before virtio 1.0.",
+		"How the guest reaches its virtio devices: `pci` (default) or `mmio`, `pci-legacy` or `mmio-legacy` for drivers from before virtio 1.0. `lguest` is a page above the guest's memory, for kernels that have lguest's driver; the default guest has it and finds its devices there.",
 	initial: undefined,
 	parse: oneOf("--transport", TRANSPORT_NAMES),
 });
