@@ -3,6 +3,7 @@
  * hostile input at. A new target is a line here.
  */
 
+import { LGUEST_GUEST_TARGETS } from "./lguest-guests.ts";
 import { NETWORK_FRAMES_TARGET } from "./network-frames.ts";
 import { NINE_P_TARGETS } from "./nine-p-messages.ts";
 import { QCOW2_IMAGE_TARGET } from "./qcow2-image.ts";
@@ -16,4 +17,5 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
 	VSOCK_PACKETS_TARGET,
 	NETWORK_FRAMES_TARGET,
 	QCOW2_IMAGE_TARGET,
+	...LGUEST_GUEST_TARGETS,
 ];

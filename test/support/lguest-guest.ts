@@ -11,6 +11,8 @@ import {
 	LGUEST_DATA_L1,
 	LGUEST_DATA_L2,
 	LGUEST_DATA_L3,
+	LGUEST_DEVICE_PAGES,
+	LGUEST_PAGE_BYTES,
 	type LguestDataLayout,
 	LHCALL_LGUEST_INIT,
 	LHCALL_LOAD_IDT_ENTRY,
@@ -46,8 +48,26 @@ export const HANDLERS = 0x5_0000;
 export const NOIRQ_START = CODE + 0x800;
 export const KERNEL_ADDRESS = 0xc000_0000;
 
+const DEVICE_BYTES = LGUEST_DEVICE_PAGES * LGUEST_PAGE_BYTES;
 const PFN_LIMIT = (RAM_BYTES + 0x1000) / 0x1000;
 const SYSCALL_VECTOR = 0x80;
+
+/** With no device, and room for a descriptor page and its rings. */
+export function makeProcessor(engine: EngineKind): Cpu {
+	return new Cpu({
+		memoryBytes: RAM_BYTES + DEVICE_BYTES,
+		engine,
+		bus: {
+			readPort: () => 0x77,
+			writePort: () => {},
+			readPhysical: () => 0xffff_ffff,
+			writePhysical: () => {},
+			acknowledgeInterrupt: () => 0,
+			timeStampCounter: () => 0n,
+			random: () => 0,
+		},
+	});
+}
 
 /** One Guest and what it has been seen to do. */
 export class LguestGuest {
@@ -57,26 +77,21 @@ export class LguestGuest {
 	readonly notified: number[] = [];
 	/** What NOTIFY is answered with. */
 	answersNotify = true;
+	onNotify: (address: number) => boolean = () => this.answersNotify;
 	nowNs = 0;
 	timer: { readonly deadlineNs: number; readonly fire: () => void } | undefined;
 	readonly #dialect: (typeof DIALECTS)[DialectName];
 
-	constructor(name: DialectName, engine: EngineKind = "cold") {
+	/** A processor may serve many Guests, one after the other. */
+	constructor(
+		name: DialectName,
+		processor: EngineKind | Cpu = "cold",
+		pfnLimit = PFN_LIMIT,
+	) {
 		this.#dialect = DIALECTS[name];
 		this.layout = this.#dialect.layout;
-		this.cpu = new Cpu({
-			memoryBytes: RAM_BYTES + 0x1000,
-			engine,
-			bus: {
-				readPort: () => 0x77,
-				writePort: () => {},
-				readPhysical: () => 0xffff_ffff,
-				writePhysical: () => {},
-				acknowledgeInterrupt: () => 0,
-				timeStampCounter: () => 0n,
-				random: () => 0,
-			},
-		});
+		this.cpu =
+			typeof processor === "string" ? makeProcessor(processor) : processor;
 		const { memory } = this.cpu;
 		const { layout } = this;
 		memory.fill(DATA + layout.hcall_status, 0xff, 64);
@@ -91,7 +106,7 @@ export class LguestGuest {
 		this.guest = new Guest(
 			this.cpu,
 			{
-				...{ pfnLimit: PFN_LIMIT, start: CODE, ramBytes: RAM_BYTES },
+				...{ pfnLimit, start: CODE, ramBytes: RAM_BYTES },
 				...{ initrdBytes: 0, tscKhz: 1_000_000 },
 			},
 			{
@@ -103,7 +118,7 @@ export class LguestGuest {
 				},
 				notify: (address) => {
 					this.notified.push(address);
-					return this.answersNotify;
+					return this.onNotify(address);
 				},
 			},
 		);
