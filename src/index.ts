@@ -134,6 +134,7 @@ export {
 	type OpenHow,
 } from "./virtio/file-system.ts";
 export type { FrameOffload, FrameSegments } from "./virtio/frame-offload.ts";
+export { LoneHost } from "./virtio/lone-host.ts";
 export {
 	BALLOON_PAGE_BYTES,
 	type BalloonState,

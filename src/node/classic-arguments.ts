@@ -28,7 +28,13 @@ export interface ClassicOptions {
 export type ClassicDevice =
 	| { readonly kind: "block"; readonly path: string }
 	| { readonly kind: "rng" }
-	| { readonly kind: "net"; readonly spec: string };
+	| {
+			readonly kind: "net";
+			/** The Host's, four bytes. */
+			readonly ip: Uint8Array;
+			/** The Guest's, six bytes; otherwise a random one. */
+			readonly mac: Uint8Array | undefined;
+	  };
 
 type Draft = {
 	-readonly [Key in keyof ClassicOptions]: ClassicOptions[Key];
@@ -42,7 +48,7 @@ const WITH_VALUE: Readonly<Record<string, Action>> = {
 		draft.devices.push({ kind: "block", path });
 	},
 	"--tunnet": (draft, spec) => {
-		draft.devices.push({ kind: "net", spec });
+		draft.devices.push(parseTunnet(spec));
 	},
 	"--initrd": (draft, path) => {
 		draft.initrdPath = path;
@@ -121,6 +127,30 @@ function takeOption(draft: Draft, argument: string): void {
 	const action = Object.hasOwn(table, name) ? table[name] : undefined;
 	if (action === undefined) throw usage(`There is no option ${argument}.`);
 	action(draft, value ?? "");
+}
+
+/** `IP` or `IP:MAC`; there are no bridges without privileges. */
+function parseTunnet(spec: string): ClassicDevice {
+	if (spec.startsWith("bridge:")) {
+		throw usage(
+			`--tunnet=${spec}: joining a bridge needs privileges, and this lguest has none.`,
+		);
+	}
+	const colon = spec.indexOf(":");
+	const ipText = colon < 0 ? spec : spec.slice(0, colon);
+	const ip = ipText.split(".").map(Number);
+	const macText = colon < 0 ? undefined : spec.slice(colon + 1);
+	const goodIp =
+		/^\d+(\.\d+){3}$/.test(ipText) && ip.every((byte) => byte <= 255);
+	const goodMac =
+		macText === undefined || /^[\da-f]{2}(:[\da-f]{2}){5}$/i.test(macText);
+	if (!goodIp || !goodMac) throw usage(`--tunnet=${spec} is not IP or IP:MAC.`);
+	const mac = macText?.split(":").map((byte) => Number.parseInt(byte, 16));
+	return {
+		kind: "net",
+		ip: Uint8Array.from(ip),
+		mac: mac && Uint8Array.from(mac),
+	};
 }
 
 function splitOption(argument: string): [string, string?] {

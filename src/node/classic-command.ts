@@ -16,7 +16,8 @@ import {
 	type LguestEnding,
 	LguestError,
 	LguestMachine,
-	UsageError,
+	LoneHost,
+	Net,
 } from "../index.ts";
 import type { BlockBackend } from "../virtio/backends.ts";
 import type { ClassicDevice, ClassicOptions } from "./classic-arguments.ts";
@@ -93,12 +94,22 @@ async function openDevice(
 			const name = `disk${disks.push(disk) - 1}`;
 			return () => new Block(disk, name);
 		}
-		case "net":
-			throw new UsageError(
-				`--tunnet=${device.spec}: a tap device needs privileges, which lguest does without.`,
-				{ hint: "Leave --tunnet out." },
-			);
+		case "net": {
+			const { ip, mac } = device;
+			return ({ fillRandom }) => {
+				const host = new LoneHost(ip, localMac(fillRandom));
+				return new Net(host, mac ?? localMac(fillRandom));
+			};
+		}
 	}
+}
+
+/** One that nobody sells: locally administered, for one station. */
+function localMac(fillRandom: (target: Uint8Array) => void): Uint8Array {
+	const mac = new Uint8Array(6);
+	fillRandom(mac);
+	mac[0] = 2;
+	return mac;
 }
 
 /** Lends the Guest the terminal, and takes it back whatever happens. */
