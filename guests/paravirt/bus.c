@@ -205,10 +205,11 @@ static struct device *find(u32 type)
 	}
 }
 
-static u32 scan(void)
+/* True if each answers its reset. */
+static int scan(void)
 {
 	u8 *at = virtual(memory_bytes), *end = at + 4096;
-	u32 count = 0;
+	int good = 1;
 
 	while (at < end && *at) {
 		struct descriptor *desc = (struct descriptor *)at;
@@ -216,11 +217,11 @@ static u32 scan(void)
 
 		if (device) {
 			device->desc = desc;
-			count += reset(device);
+			good = reset(device) && good;
 		}
 		at += 5 + 8 * desc->num_vq + 2 * desc->feature_len + desc->config_len;
 	}
-	return count;
+	return good;
 }
 
 static void test_disk(void)
@@ -260,6 +261,12 @@ static void test_rng(void)
 	step("entropy", length == 64 && sum != 0);
 }
 
+/* With `ping=1` there is a Host at 192.168.19.1; otherwise a mirror. */
+static const u8 arp_request[] = {
+	8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 192, 168, 19, 2,
+	0, 0, 0, 0, 0, 0, 192, 168, 19, 1
+};
+
 static void test_net(void)
 {
 	static u8 out[NET_HEADER + 60], in[NET_HEADER + 1514];
@@ -271,6 +278,9 @@ static void test_net(void)
 	/* The other end gives frames back with the addresses exchanged. */
 	for (u32 i = 0; i < 60; i++)
 		out[NET_HEADER + i] = i < 6 ? 0xff : i < 12 ? mac[i - 6] : i;
+	u32 asks = argument("ping", 0);
+	for (u32 i = 0; asks && i < sizeof(arp_request); i++)
+		out[NET_HEADER + 12 + i] = arp_request[i];
 	offer(&net.queues[0], (struct buffer[]){
 		{ in, NET_HEADER, DESC_WRITE },
 		{ in + NET_HEADER, 1514, DESC_WRITE },
@@ -279,7 +289,12 @@ static void test_net(void)
 	u32 length = await(&net.queues[0]);
 	good = good && length == NET_HEADER + 60;
 	good = good && same((char *)in + NET_HEADER, (char *)mac, 6);
-	step("network: a frame there and back", good && same((char *)in + NET_HEADER + 12, (char *)out + NET_HEADER + 12, 48));
+	if (asks)
+		/* The sender of the reply is who was asked for. */
+		good = good && in[NET_HEADER + 21] == 2 && same((char *)in + NET_HEADER + 28, (char *)arp_request + 26, 4);
+	else
+		good = good && same((char *)in + NET_HEADER + 12, (char *)out + NET_HEADER + 12, 48);
+	step("network: a frame there and back", good);
 }
 
 static void test_console(void)
@@ -297,14 +312,18 @@ static void test_console(void)
 
 void test_bus(void)
 {
-	step("bus: four devices, reset", scan() == 4);
-	test_disk();
-	test_reset();
-	test_rng();
-	test_net();
+	step("bus: devices are found, and reset", scan());
+	if (disk.desc) {
+		test_disk();
+		test_reset();
+	}
+	if (rng.desc)
+		test_rng();
+	if (net.desc)
+		test_net();
 	test_console();
 	u32 interrupts = 0;
 	for (u32 irq = 1; irq < 32; irq++)
 		interrupts += irq_count[irq];
-	step("devices interrupted", interrupts >= 6);
+	step("devices interrupted", interrupts > 0);
 }

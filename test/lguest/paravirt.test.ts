@@ -4,12 +4,14 @@
  * it makes mistakes.
  */
 
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import {
 	PARAVIRT_DIALECTS,
 	paravirtKernel,
 	runParavirt,
 } from "../support/paravirt-guest.ts";
+
+vi.setConfig({ testTimeout: 120_000 });
 
 const STEPS = [
 	"boot_params: one range of memory, lguest's number",
@@ -32,7 +34,7 @@ const STEPS = [
 	"the ring has 64 slots, and nothing empties it by itself",
 	"it is emptied in order, and goes round",
 	"user mode: call, breakpoint, page fault, protection, TLS, a tick",
-	"bus: four devices, reset",
+	"bus: devices are found, and reset",
 	"disk: a sector there and back",
 	"disk: beyond the end is an error",
 	"reset: status, features and rings are zero, and it works again",
