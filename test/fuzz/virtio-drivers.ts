@@ -6,6 +6,7 @@
 
 import { MmioBus } from "../../src/chipset/bus.ts";
 import type { GuestMemory } from "../../src/memory/guest-memory.ts";
+import { hostileNumber, misbehave } from "../../src/testing/hostile-driver.ts";
 import type {
 	NetBackend,
 	VsockBackend,
@@ -30,13 +31,10 @@ import {
 	VirtioMmio,
 } from "../../src/virtio/transports/mmio.ts";
 import { MmioSide } from "../support/mmio-side.ts";
-import { MockDriver, room, TestMemory } from "../support/mock-driver.ts";
+import { MockDriver, TestMemory } from "../support/mock-driver.ts";
 import { chance, type Random } from "../support/random.ts";
 import type { FuzzTarget } from "./target.ts";
 
-const STEPS = 60;
-/** All that a device may offer. */
-const FEATURES = Array.from({ length: 64 }, (_, feature) => feature);
 const BASE = 0xfeb00000;
 
 const port = () => ({
@@ -96,73 +94,18 @@ function setUp(make: DeviceMaker, legacy: boolean) {
 	return { memory, bus, side, driver: new MockDriver(side, memory) };
 }
 
-/** Mostly plausible numbers, so that something happens. */
-function value(random: Random): number {
-	switch (random(5)) {
-		case 0:
-			return random(8);
-		case 1:
-			return 2 ** random(32);
-		case 2:
-			return random(256) * 1024;
-		case 3:
-			return 0xffff_ffff;
-		default:
-			return random(2 ** 32);
-	}
-}
-
-function misbehave(
-	{ memory, bus, side, driver }: ReturnType<typeof setUp>,
-	random: Random,
-): void {
-	driver.start({
-		accept: FEATURES.filter(() => chance(random, 2)),
-		queueSize: 16,
-	});
-	for (let step = 0; step < STEPS; step++) {
-		const queue = driver.queue(random(driver.queues.length));
-		const areas = Object.values(queue.placement);
-		switch (random(7)) {
-			case 0:
-				bus.write(BASE + random(0x50) * 4, 4, value(random));
-				break;
-			case 1:
-				bus.read(BASE + random(VIRTIO_MMIO_BYTES), random(2) === 0 ? 1 : 4);
-				break;
-			case 2: {
-				// Into the rings, where it hurts.
-				const at = (areas[1 + random(3)] ?? 0) + random(260);
-				if (memory.contains(at, 2)) memory.writeU16(at, value(random) & 0xffff);
-				break;
-			}
-			case 3:
-				queue.offerRaw(
-					Array.from({ length: 1 + random(4) }, () => ({
-						address: random(4) === 0 ? value(random) : random(200_000),
-						length: random(4) === 0 ? value(random) : random(4096),
-						flags: random(4) * 2,
-					})),
-				);
-				break;
-			case 4: {
-				// A small header, as most devices have one, and then whatever.
-				const head = Uint8Array.from({ length: 1 + random(24) }, () =>
-					random(random(2) ? 256 : 4),
-				);
-				queue.send(head, new Uint8Array(random(2000)), room(1 + random(2000)));
-				break;
-			}
-			default:
-				side.kick(random(8));
-		}
+function touchRegisters(bus: MmioBus, random: Random): void {
+	if (chance(random, 2)) {
+		bus.write(BASE + random(0x50) * 4, 4, hostileNumber(random));
+	} else {
+		bus.read(BASE + random(VIRTIO_MMIO_BYTES), chance(random, 2) ? 1 : 4);
 	}
 }
 
 /** One driver's life; throws on a finding. */
 function run(make: DeviceMaker, random: Random): void {
 	const made = setUp(make, random(2) === 1);
-	misbehave(made, random);
+	misbehave(made.driver, random, () => touchRegisters(made.bus, random));
 	// The device may have written wherever it was told to.
 	made.memory.bytes.fill(0);
 	made.driver.start();
