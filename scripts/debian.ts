@@ -129,6 +129,7 @@ const TEST_TOOLS: Readonly<Record<string, string>> = {
 	"qemu-utils": "/usr/bin/qemu-img",
 	"qemu-user": "/usr/bin/qemu-i386",
 	bsdutils: "/usr/bin/script",
+	tmux: "/usr/bin/tmux",
 	cpio: "/usr/bin/cpio",
 	make: "/usr/bin/make",
 };
