@@ -67,7 +67,7 @@ export const diskOption = runOption<"disks", readonly DiskArgument[]>({
 		"A disk image or a block device; the option may be repeated. Behind the file, separated by commas:",
 		"",
 		"* `ro`: the guest may not write.",
-		"* `overlay`: what the guest writes is forgotten at the end. `overlay=FILE`: it is kept in FILE, a qcow2 image on top of the disk, which is made if it does not exist; `lguest disk commit FILE` writes it down into the disk, removing FILE throws it away.",
+		"* `overlay`: what the guest writes is forgotten at the end. `overlay=FILE`: it is kept in FILE, a qcow2 image on top of the disk, which is made if it does not exist; `qemu-img commit FILE` writes it down into the disk, removing FILE throws it away.",
 		"* `format=raw` or `format=qcow2`: without it a file called `.qcow2` is qcow2 and any other raw. The contents are never used to guess, because a guest can write what it likes into a raw disk.",
 		"* `serial=TEXT`: how the guest knows the disk again, `disk0` and so on if not given.",
 		"",
