@@ -7,6 +7,7 @@
  * `scripts/guest-build.ts` relies on it.
  */
 
+import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join, posix } from "node:path";
 import type { PackageName } from "../debian/apt.ts";
@@ -27,6 +28,17 @@ const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 		[`${LIBRARIES}/ld-linux.so.2`]: "lib/ld-linux.so.2",
 		...library("libc.so.6"),
 	},
+	// UTF-8 is a locale like any other, and comes in files.
+	"libc-bin": Object.fromEntries(
+		[
+			...["LC_ADDRESS", "LC_COLLATE", "LC_CTYPE", "LC_IDENTIFICATION"],
+			...["LC_MEASUREMENT", "LC_MESSAGES/SYS_LC_MESSAGES", "LC_MONETARY"],
+			...["LC_NAME", "LC_NUMERIC", "LC_PAPER", "LC_TELEPHONE", "LC_TIME"],
+		].map((name) => [
+			`usr/lib/locale/C.utf8/${name}`,
+			`lib/locale/C.utf8/${name}`,
+		]),
+	),
 	libtinfo6: library("libtinfo.so.6"),
 	libncursesw6: library("libncursesw.so.6"),
 	e2fsprogs: {
@@ -78,7 +90,12 @@ export const USERLAND_PACKAGES: readonly PackageName[] = Object.keys(
 
 /** The archive, not compressed; `undefined` where Debian or a compiler is not to be had. */
 export async function buildUserland(): Promise<Uint8Array | undefined> {
-	const tree = await debianPackageTree("default-guest", USERLAND_PACKAGES);
+	const names = Object.keys(PACKAGES).join();
+	const digest = createHash("sha256").update(names).digest("hex").slice(0, 8);
+	const tree = await debianPackageTree(
+		`default-guest-${digest}`,
+		USERLAND_PACKAGES,
+	);
 	const init = await guestProgram("default/init.c", FREESTANDING);
 	const agent = await guestProgram("default/agent.c", FREESTANDING);
 	if (tree === undefined || init === undefined || agent === undefined) {

@@ -73,6 +73,13 @@ describe(
 			}
 		});
 
+		it("counts characters and not bytes", async () => {
+			const { output } = await session.run(
+				`word=$(printf "\\303\\244\\342\\235\\244"); echo \${#word}`,
+			);
+			expect(output).toBe("2\n");
+		});
+
 		it("has job control and a clock", async () => {
 			const { output } = await session.run(
 				"set -m; sleep 100 & jobs; kill %1; wait; [ $(date +%Y) -ge 2024 ] && sleep 0.01 && echo slept",

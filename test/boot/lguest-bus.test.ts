@@ -115,7 +115,7 @@ for (const transport of ["lguest", "lguest-legacy"]) {
 					expect(mounts.output).toMatch(/^\/dev\/(root|vda) on \/ type ext4/);
 					expect(mounts.output).toContain("/dev/hvc0");
 					const network = await session.run(
-						"ifconfig eth0 10.0.0.1 up; ping -c 3 -i 0.2 10.0.0.9",
+						"ifconfig eth0 10.0.0.1 up; until ping -c 1 10.0.0.9 >/dev/null; do :; done; ping -c 3 10.0.0.9",
 					);
 					expect(network.output).toContain("3 packets received");
 					const random = await session.run(
