@@ -13,6 +13,8 @@
 
 /** Something the user can be told about in one sentence, without a stack trace. */
 export class LguestError extends Error {
+	/** Written out, because bundlers give classes other names. */
+	override readonly name: string = "LguestError";
 	/** What to do next, when we know it; a sentence of its own. */
 	readonly hint: string | undefined;
 	/** What a process that ends because of this error returns to its shell. */
@@ -23,26 +25,30 @@ export class LguestError extends Error {
 		options: { hint?: string; cause?: unknown } = {},
 	) {
 		super(message, options.cause === undefined ? {} : { cause: options.cause });
-		this.name = new.target.name;
 		this.hint = options.hint;
 	}
 }
 
 /** A bad option, kernel or initrd: nothing ran, and changing the request helps. */
 export class UsageError extends LguestError {
+	override readonly name = "UsageError";
 	override readonly exitStatus = 2;
 }
 
 /** The Guest died of its own doing: a triple fault, a killing hypercall. */
 export class GuestFailure extends LguestError {
+	override readonly name = "GuestFailure";
 	override readonly exitStatus = 3;
 }
 
 /** What was asked of a guest cannot be had any more: it has ended. */
-export class GuestEndedError extends LguestError {}
+export class GuestEndedError extends LguestError {
+	override readonly name = "GuestEndedError";
+}
 
 /** The guest's agent is not there, or could not do what it was asked. */
 export class AgentError extends LguestError {
+	override readonly name = "AgentError";
 	/** Linux's name of what went wrong in the guest: "ENOENT". */
 	readonly code: string | undefined;
 
@@ -56,4 +62,6 @@ export class AgentError extends LguestError {
 }
 
 /** A command in the guest took longer than it was given, and was killed. */
-export class ExecTimeoutError extends LguestError {}
+export class ExecTimeoutError extends LguestError {
+	override readonly name = "ExecTimeoutError";
+}
