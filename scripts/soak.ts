@@ -1,0 +1,118 @@
+/**
+ * `npm run soak`: an hour of mixed work in one guest, with the process's
+ * memory and its speed looked at after each round: shell loops, forks,
+ * compression, hashing, files, and a kernel that patches its own code (the
+ * switch for scheduler statistics is a jump label). Ends with status 1 when
+ * memory grows or speed falls by more than a tenth from the first third of the
+ * rounds to the last.
+ *
+ * Speed is instructions by the process's own CPU time, so that other work on
+ * the machine disturbs it little.
+ *
+ * Relies on `machine-session.ts`; test/boot/soak.test.ts runs a short one.
+ *
+ * @journey M:814 An hour at sea
+ */
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import type { EngineKind } from "../src/index.ts";
+import { MachineSession } from "./machine-session.ts";
+
+/** One round's work; it prints `ok` at its end. */
+const ROUND = `
+i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done
+i=0; while [ $i -lt 20 ]; do /bin/true; i=$((i+1)); done
+cd /tmp; for f in a b c; do seq 3000 | sort -r > $f; done
+cat a b c | gzip -c | gunzip -c | sha256sum | cut -c1-8
+awk 'BEGIN { for (i = 1; i < 3000; i++) s += sqrt(i) / i; printf "%.6f\\n", s }' 2>/dev/null
+mount -t proc proc /proc 2>/dev/null
+for v in 1 0 1 0; do echo $v > /proc/sys/kernel/sched_schedstats; done
+dd if=/dev/zero of=big bs=64k count=64 2>/dev/null; rm -f big a b c; echo ok
+`;
+
+/** Memory and speed after a round. */
+export interface Sample {
+	readonly rssMiB: number;
+	/** Millions of instructions by second of CPU time. */
+	readonly speed: number;
+}
+
+/** Medians of the first and the last third. */
+export interface SoakVerdict {
+	readonly memoryGrowth: number;
+	readonly speedRatio: number;
+}
+
+const MIB = 2 ** 20;
+
+/** Rounds until `isOver` says so; undefined where there is no guest to be had. */
+export async function soak(
+	engine: EngineKind,
+	isOver: (rounds: number) => boolean,
+	onSample: (sample: Sample) => void = () => {},
+): Promise<Sample[] | undefined> {
+	const session = await MachineSession.boot({ engine });
+	if (session === undefined) return undefined;
+	const { cpu } = session.machine;
+	const samples: Sample[] = [];
+	try {
+		while (!isOver(samples.length)) {
+			const instructions = cpu.retiredCount();
+			const before = process.cpuUsage();
+			const output = await session.run(ROUND);
+			if (!output.trimEnd().endsWith("ok")) throw new Error(output);
+			const { user, system } = process.cpuUsage(before);
+			const speed = (cpu.retiredCount() - instructions) / (user + system);
+			const sample = { rssMiB: process.memoryUsage.rss() / MIB, speed };
+			samples.push(sample);
+			onSample(sample);
+		}
+	} finally {
+		await session.close();
+	}
+	return samples;
+}
+
+/** How the last third compares with the first, without the first round, which warms up. */
+export function judge(samples: readonly Sample[]): SoakVerdict {
+	const warm = samples.slice(1);
+	const third = Math.max(1, Math.floor(warm.length / 3));
+	const of = (part: readonly Sample[], key: keyof Sample) => {
+		const sorted = part.map((sample) => sample[key]).sort((a, b) => a - b);
+		return sorted[sorted.length >> 1] ?? Number.NaN;
+	};
+	const first = warm.slice(0, third);
+	const last = warm.slice(-third);
+	return {
+		memoryGrowth: of(last, "rssMiB") / of(first, "rssMiB"),
+		speedRatio: of(last, "speed") / of(first, "speed"),
+	};
+}
+
+async function main(): Promise<number> {
+	const { values } = parseArgs({
+		options: {
+			minutes: { type: "string", default: "60" },
+			engine: { type: "string", default: "auto" },
+		},
+	});
+	const end = performance.now() + Number(values.minutes) * 60_000;
+	let round = 0;
+	const samples = await soak(
+		values.engine as EngineKind,
+		(rounds) => rounds >= 4 && performance.now() > end,
+		({ rssMiB, speed }) =>
+			console.log(
+				`round ${++round}: ${rssMiB.toFixed(0)} MiB, ${speed.toFixed(1)} M instructions/s`,
+			),
+	);
+	if (samples === undefined) return 2;
+	const { memoryGrowth, speedRatio } = judge(samples);
+	console.log(
+		`last third against the first: memory × ${memoryGrowth.toFixed(3)}, speed × ${speedRatio.toFixed(3)}`,
+	);
+	return memoryGrowth < 1.1 && speedRatio > 0.9 ? 0 : 1;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+	process.exitCode = await main();
