@@ -3,6 +3,7 @@
  * hostile input at. A new target is a line here.
  */
 
+import { BOARD_TARGET } from "./board.ts";
 import { LGUEST_GUEST_TARGETS } from "./lguest-guests.ts";
 import { NETWORK_FRAMES_TARGET } from "./network-frames.ts";
 import { NINE_P_TARGETS } from "./nine-p-messages.ts";
@@ -13,6 +14,7 @@ import { VSOCK_PACKETS_TARGET } from "./vsock-packets.ts";
 
 export const FUZZ_TARGETS: readonly FuzzTarget[] = [
 	...VIRTIO_DRIVER_TARGETS,
+	BOARD_TARGET,
 	...NINE_P_TARGETS,
 	VSOCK_PACKETS_TARGET,
 	NETWORK_FRAMES_TARGET,
