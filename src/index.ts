@@ -14,7 +14,13 @@ export type {
 	Decompressors,
 } from "./boot/compression.ts";
 export { identify, inspect, type KernelFacts } from "./boot/kernel-image.ts";
-export type { EngineKind } from "./cpu/index.ts";
+export {
+	compileRegions,
+	type EngineKind,
+	type RegionRequest,
+	type RegionResponse,
+	type RegionService,
+} from "./cpu/index.ts";
 export {
 	AgentError,
 	ExecTimeoutError,

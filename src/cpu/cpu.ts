@@ -16,6 +16,7 @@ import { DebugWatch } from "./debug-watch.ts";
 import { ALL_FEATURES } from "./decode/opcode-table.ts";
 import { CodeCache } from "./engine/code-cache.ts";
 import { ColdEngine, type EngineImports } from "./engine/cold-engine.ts";
+import type { RegionService } from "./engine/compile-regions.ts";
 import { HotEngine } from "./engine/hot-engine.ts";
 import { inlineForms } from "./engine/inline-forms.ts";
 import { INTENT_BITS } from "./engine/instruction-emitter.ts";
@@ -110,8 +111,8 @@ export interface CpuOptions {
 	readonly engine?: EngineKind;
 	/** Opcode-table features that decode; default: what CPUID reports, and hints. */
 	readonly decodedFeatures?: ReadonlySet<string>;
-	/** For statistics of compiling: the embedder's clock in milliseconds. */
-	readonly nowMs?: () => number;
+	/** Compiles regions in another thread; default: beside the guest. */
+	readonly regionService?: RegionService;
 }
 
 /**
@@ -141,7 +142,6 @@ export interface CpuStatistics {
 	readonly regionModules?: number;
 	readonly regionWasmBytes?: number;
 	readonly regionInstructions?: number;
-	readonly compileMs?: number;
 }
 
 export class Cpu implements SystemContext {
@@ -208,7 +208,7 @@ export class Cpu implements SystemContext {
 				ram,
 				features,
 				(linear) => this.#tryFetch(linear),
-				options.nowMs ?? (() => 0),
+				options.regionService,
 			);
 		}
 		this.#code.makeRoomForForms = (count) => this.#engine.makeRoom(count);

@@ -13,6 +13,12 @@ export {
 	type EngineKind,
 	type ExitReason,
 } from "./cpu.ts";
+export {
+	compileRegions,
+	type RegionRequest,
+	type RegionResponse,
+	type RegionService,
+} from "./engine/compile-regions.ts";
 export { GuestFault, raise } from "./exceptions.ts";
 export { readEflags, writeEflags } from "./flags.ts";
 export * as fields from "./state.ts";

@@ -9,6 +9,7 @@
  */
 
 import type { Decompressors } from "../boot/compression.ts";
+import type { RegionService } from "../cpu/index.ts";
 import { LguestError } from "../errors.ts";
 import { Machine, type MachineOptions } from "../machine/machine.ts";
 import type { ConsoleBackend } from "../machine/serial-console.ts";
@@ -63,6 +64,8 @@ export interface GuestSurroundings {
 	openDisk(disk: DiskDescription): Promise<BlockBackend>;
 	/** Opens what `GuestOptions.devices` asks for. */
 	openDevices?(devices: object): Promise<OpenDevices>;
+	/** A thread that compiles the guest's hot code. */
+	regionService?(): RegionService;
 	/** Gives the thread's event loop a turn. */
 	breathe(): Promise<void>;
 	/** Adds to the counters what only the embedder knows. */
@@ -154,7 +157,7 @@ async function openDisks(
 /** Everything that was opened goes in as it is; the rest is the description's. */
 async function createMachine(
 	description: GuestDescription,
-	{ decompressors, breathe }: GuestSurroundings,
+	{ decompressors, breathe, regionService }: GuestSurroundings,
 	parts: Omit<MachineOptions, "memoryBytes">,
 ): Promise<Machine> {
 	const { memoryBytes = DEFAULT_MEMORY_BYTES, unpack = true } = description;
@@ -172,6 +175,7 @@ async function createMachine(
 			),
 			entropy: description.entropy ?? false,
 			breathe: () => breathe(),
+			...(regionService !== undefined && { regionService: regionService() }),
 			...(clock !== undefined && { clock }),
 			...(engine !== undefined && { engine }),
 			...(transport !== undefined && { transport }),

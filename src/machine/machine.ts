@@ -19,7 +19,13 @@ import {
 } from "../boot/memory-map.ts";
 import { writeAcpiTables } from "../chipset/acpi.ts";
 import { PCI_ECAM_ADDRESS, PCI_ECAM_BYTES } from "../chipset/pci-root.ts";
-import { Cpu, type EngineKind, type ExitReason, fields } from "../cpu/index.ts";
+import {
+	Cpu,
+	type EngineKind,
+	type ExitReason,
+	fields,
+	type RegionService,
+} from "../cpu/index.ts";
 import { UsageError } from "../errors.ts";
 import type { MemoryBalloon } from "../virtio/memory-balloon.ts";
 import { Alarm } from "./alarm.ts";
@@ -61,6 +67,8 @@ export interface MachineOptions extends VirtioOptions {
 	readonly clock?: ClockKind;
 	/** "cold" (default) interprets; "auto" also compiles hot loops. */
 	readonly engine?: EngineKind;
+	/** Compiles hot code in another thread; default: in this one. */
+	readonly regionService?: RegionService;
 	/** Port by which a test image ends the machine. */
 	readonly debugExitPort?: number;
 	/** Unpacks the kernel on this side, which is faster than in the guest. */
@@ -398,7 +406,7 @@ function memoryMap({ memoryBytes, transport }: MachineOptions): MemoryRange[] {
 
 /** The engine reserves all guest memory at once, and may not get it. */
 function makeCpu(options: MachineOptions, bus: PcBus): Cpu {
-	const { memoryBytes, transport, engine = "cold" } = options;
+	const { memoryBytes, transport, engine = "cold", regionService } = options;
 	const { bytesAboveRam = 0 } = transportKind(transport);
 	try {
 		// Told the counter's rate, a guest does not measure it: on a busy computer
@@ -412,7 +420,10 @@ function makeCpu(options: MachineOptions, bus: PcBus): Cpu {
 			}),
 		};
 		const allBytes = memoryBytes + bytesAboveRam;
-		return new Cpu({ memoryBytes: allBytes, bus, identity, engine });
+		return new Cpu({
+			...{ memoryBytes: allBytes, bus, identity, engine },
+			...(regionService !== undefined && { regionService }),
+		});
 	} catch (error) {
 		if (!(error instanceof RangeError)) throw error;
 		throw new UsageError(

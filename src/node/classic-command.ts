@@ -25,6 +25,7 @@ import { nodeDecompressors } from "./decompress.ts";
 import { openDisk } from "./disk-files.ts";
 import { readInputFile } from "./input-file.ts";
 import { Progress } from "./progress.ts";
+import { nodeRegionService } from "./region-service.ts";
 import { StandardStreams } from "./standard-streams.ts";
 import { breathe } from "./surroundings.ts";
 
@@ -63,6 +64,7 @@ export async function classicCommand(options: ClassicOptions): Promise<number> {
 			console: streams,
 			devices: (surroundings) => makers.map((make) => make(surroundings)),
 			unpack: nodeDecompressors,
+			regionService: nodeRegionService(),
 			breathe,
 		});
 		progress.clear();

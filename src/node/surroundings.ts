@@ -22,6 +22,7 @@ import { nodeDecompressors } from "./decompress.ts";
 import { DeviceBackends } from "./device-backends.ts";
 import { openDisk } from "./disk-files.ts";
 import { readInputFile } from "./input-file.ts";
+import { nodeRegionService } from "./region-service.ts";
 import { processStatistics } from "./statistics.ts";
 
 /** For `serveGuest`. */
@@ -32,6 +33,7 @@ export const nodeSurroundings: GuestSurroundings = {
 	openDisk: openDescribedDisk,
 	openDevices: (devices) => DeviceBackends.open(devices),
 	addStatistics: processStatistics,
+	regionService: nodeRegionService,
 };
 
 /** After the event loop's other work, without the millisecond a timer costs. */

@@ -13,7 +13,10 @@ import {
 } from "../../src/cpu/engine/cold-emitter.ts";
 import { addressingOf, formKey } from "../../src/cpu/engine/form.ts";
 import type { InstructionContext } from "../../src/cpu/engine/instruction-emitter.ts";
-import { KernelModule } from "../../src/cpu/engine/kernel-module.ts";
+import {
+	declareKernels,
+	KernelModule,
+} from "../../src/cpu/engine/kernel-module.ts";
 import { writeRecord } from "../../src/cpu/engine/record.ts";
 import { StateEmitter } from "../../src/cpu/engine/state-emitter.ts";
 import { KERNELS } from "../../src/cpu/float/index.ts";
@@ -95,7 +98,7 @@ function declareImports(module: ModuleBuilder): InstructionContext {
 		checkSegment: nothing,
 		system: nothing,
 		commit: module.importFunction("cpu", "commit", [], []),
-		kernel: kernels.declareImports(module, kernels.names),
+		kernel: declareKernels(module, KERNELS, kernels.names),
 	};
 }
 

@@ -20,9 +20,13 @@ import type { I64, Semantics } from "../semantics/emitter.ts";
 import { RIP } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { ColdEmitter, type Continuation } from "./cold-emitter.ts";
-import { ColdLoop } from "./cold-loop.ts";
+import { ColdLoop, type EmitForm } from "./cold-loop.ts";
 import { addressingOf, type ColdForm, formKey } from "./form.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
+import {
+	declareInstructionImports,
+	emitFormWith,
+} from "./instruction-imports.ts";
 import { KernelModule, KernelWanted } from "./kernel-module.ts";
 import { PSEUDO_HANDLERS } from "./record.ts";
 import { StateEmitter } from "./state-emitter.ts";
@@ -77,13 +81,6 @@ const MOST_HANDLERS = 0x4000;
 /** Table slots behind them, for regions. */
 export const FIRST_REGION_SLOT = MOST_HANDLERS;
 export const MOST_REGIONS = 0x4000;
-const INSTRUCTION_IMPORTS = {
-	translate: [[I32, I32, I32, I32], [I32]],
-	checkSegment: [[I32, I32, I32, I32], [I32]],
-	commit: [[], []],
-	system: [[I32, I32, I32, I32], [I32]],
-} as const;
-
 export class ColdEngine {
 	readonly #memory: WebAssembly.Memory;
 	readonly #imports: EngineImports & { fill(): number };
@@ -109,6 +106,7 @@ export class ColdEngine {
 		this.#mostHandlers = mostHandlers;
 		this.#memory = memory;
 		this.#source = source;
+		this.emitForm = emitFormWith((name) => source.semanticsOf(name));
 		this.#kernels = new KernelModule(memory, source.kernels);
 		// From here on, generated code asks the short way first.
 		this.#imports = { ...imports, ...this.#compileTlbFill(imports) };
@@ -179,8 +177,7 @@ export class ColdEngine {
 		for (const ref of Object.values(made)) {
 			module.exportFunction(ref.name, ref);
 		}
-		const compiled = new WebAssembly.Module(module.toBytes());
-		const { exports } = new WebAssembly.Instance(compiled, {
+		const { exports } = new WebAssembly.Instance(compile(module), {
 			cpu: { memory: this.#memory, ...imports },
 		} as unknown as WebAssembly.Imports);
 		return exports as unknown as TlbFillFunctions;
@@ -218,7 +215,7 @@ export class ColdEngine {
 			module.defineFunction(ref, this.#handlerBody(form, context));
 			module.exportFunction(String(form.handler), ref);
 		}
-		return this.instantiate(module.toBytes()).exports;
+		return this.instantiate(compile(module)).exports;
 	}
 
 	#handlerBody(form: ColdForm, context: InstructionContext): FunctionBuilder {
@@ -230,13 +227,7 @@ export class ColdEngine {
 	}
 
 	/** Generates the semantics of a form. */
-	emitForm(e: ColdEmitter, form: ColdForm): void {
-		const { mnemonic } = form.example.row;
-		const semantics = this.#source.semanticsOf(mnemonic);
-		// A row without meaning is an instruction this CPU does not have.
-		if (semantics === undefined) e.fault(6);
-		else semantics(e, e.form());
-	}
+	readonly emitForm: EmitForm;
 
 	#instantiateLoop(forms: readonly ColdForm[]): WebAssembly.Exports {
 		const module = new ModuleBuilder();
@@ -268,7 +259,7 @@ export class ColdEngine {
 		module.exportFunction("run", run);
 		module.exportFunction("make", maker);
 		module.exportTable("handlers", table);
-		return this.instantiate(module.toBytes()).exports;
+		return this.instantiate(compile(module)).exports;
 	}
 
 	/** The imports every generated module has, and the kernels of these names. */
@@ -276,17 +267,7 @@ export class ColdEngine {
 		module: ModuleBuilder,
 		kernels: ReadonlySet<string>,
 	): InstructionContext {
-		module.importMemory("cpu", "memory", { minPages: 1 });
-		const refs = Object.entries(INSTRUCTION_IMPORTS).map(
-			([name, [params, results]]) =>
-				[name, module.importFunction("cpu", name, params, results)] as const,
-		);
-		const kernel = this.#kernels.declareImports(module, kernels);
-		const functions = Object.fromEntries(refs) as Record<
-			keyof typeof INSTRUCTION_IMPORTS,
-			FunctionRef
-		>;
-		return { stateBase: STATE_BASE, kernel, ...functions };
+		return declareInstructionImports(module, this.#source.kernels, kernels);
 	}
 
 	/** Nothing enters the region in that slot any more: its module may go. */
@@ -296,7 +277,7 @@ export class ColdEngine {
 
 	/** Compiles a module whose imports `declareImports` has declared. */
 	instantiate(
-		bytes: Uint8Array<ArrayBuffer>,
+		compiled: WebAssembly.Module,
 		more: WebAssembly.ModuleImports = {},
 	): WebAssembly.Instance {
 		const imports = {
@@ -309,12 +290,16 @@ export class ColdEngine {
 			},
 			kernel: this.#kernels.functions(),
 		};
-		const compiled = new WebAssembly.Module(bytes);
 		return new WebAssembly.Instance(
 			compiled,
 			imports as unknown as WebAssembly.Imports,
 		);
 	}
+}
+
+/** The engine's own modules are small, and needed at once. */
+export function compile(module: ModuleBuilder): WebAssembly.Module {
+	return new WebAssembly.Module(module.toBytes());
 }
 
 /** How an out-of-line handler goes on: by its result. */

@@ -12,27 +12,29 @@
  */
 
 import type { GuestMemory } from "../../memory/guest-memory.ts";
-import { FunctionBuilder } from "../../wasm/function-builder.ts";
 import { ModuleBuilder } from "../../wasm/module-builder.ts";
-import type { FunctionRef } from "../../wasm/references.ts";
-import type { Instruction } from "../decode/instruction.ts";
 import { MODE_FLAT, type Mode, modeCodeSize, modeStackSize } from "../mode.ts";
 import { BranchHistory } from "./branch-history.ts";
 import type { CodeCache, CodePage, RegionHandle } from "./code-cache.ts";
 import {
 	type ColdEngine,
+	compile,
 	FIRST_REGION_SLOT,
 	MOST_REGIONS,
 } from "./cold-engine.ts";
-import { addressingOf, formKey } from "./form.ts";
-import { HotEmitter, NotHot } from "./hot-emitter.ts";
-import { defineSettle, HotFlags, settleImport } from "./hot-flags.ts";
-import { HotRegisters } from "./hot-registers.ts";
-import { withKernels } from "./kernel-module.ts";
-import { RECORD_BYTES, writeRecord } from "./record.ts";
+import {
+	packRequest,
+	type RegionResponse,
+	type RegionService,
+} from "./compile-regions.ts";
+import { defineSettle, settleImport } from "./hot-flags.ts";
 import type { RegionShape } from "./region.ts";
-import { RegionBuilder, type RegionContext } from "./region-builder.ts";
 import { formRegion, type RegionLimits } from "./region-former.ts";
+import {
+	EXIT_BITS,
+	RegionGenerator,
+	type RegionOrder,
+} from "./region-generator.ts";
 
 const PAGE = 4096;
 
@@ -47,9 +49,6 @@ const GENERATIONS: readonly (RegionLimits & { readonly patience: number })[] = [
 	{ blocks: 80, instructions: 500, pages: 6, depth: 2, patience: 16 },
 	{ blocks: 150, instructions: 1200, pages: 12, depth: 4, patience: 0 },
 ];
-/** Exits of one region that can be told apart. */
-const EXIT_BITS = 10;
-
 /** A compiled region, or one about to be. */
 interface Region {
 	readonly page: CodePage;
@@ -57,8 +56,10 @@ interface Region {
 	readonly mode: Mode;
 	readonly generation: number;
 	readonly shape: RegionShape;
+	/** The decoded code it is made of. */
+	readonly pages: readonly CodePage[];
 	/** Offset of the last instruction before each exit, by number. */
-	readonly exits: number[];
+	exits: readonly number[];
 	handle: RegionHandle | undefined;
 	/** The region it takes the place of. */
 	readonly replaces: Region | undefined;
@@ -75,7 +76,6 @@ export interface HotStatistics {
 	readonly regionModules: number;
 	readonly regionWasmBytes: number;
 	readonly regionInstructions: number;
-	readonly compileMs: number;
 }
 
 export class HotEngine {
@@ -85,22 +85,24 @@ export class HotEngine {
 	readonly #features: ReadonlySet<string>;
 	/** Physical address of a linear one for fetching, if it is mapped. */
 	readonly #fetch: (linear: number) => number | undefined;
-	readonly #nowMs: () => number;
-	/** By form: the kernels it calls; undefined = a region cannot contain it. */
-	readonly #hotForms = new Map<number, ReadonlySet<string> | undefined>();
+	readonly #service: RegionService | undefined;
+	readonly #generator: RegionGenerator;
 	readonly #settle: WebAssembly.ModuleImports;
 	readonly #history = new BranchHistory();
 	readonly #freeSlots: number[] = [];
 	#nextSlot = FIRST_REGION_SLOT;
 	/** By slot. */
 	readonly #regions = new Map<number, Region>();
+	readonly #slotOf = new WeakMap<Region, number>();
 	#wanted: Region[] = [];
+	/** Sent to the service and not back yet, by request. */
+	readonly #away = new Map<number, readonly Region[]>();
+	#requests = 0;
 	readonly statistics = {
 		regions: 0,
 		regionModules: 0,
 		regionWasmBytes: 0,
 		regionInstructions: 0,
-		compileMs: 0,
 	};
 
 	constructor(
@@ -109,14 +111,18 @@ export class HotEngine {
 		ram: GuestMemory,
 		features: ReadonlySet<string>,
 		fetch: (linear: number) => number | undefined,
-		nowMs: () => number,
+		service: RegionService | undefined,
 	) {
 		this.#cold = cold;
 		this.#cache = cache;
 		this.#ram = ram;
 		this.#features = features;
 		this.#fetch = fetch;
-		this.#nowMs = nowMs;
+		this.#service = service;
+		this.#generator = new RegionGenerator({
+			emitForm: cold.emitForm,
+			declareImports: (module, kernels) => cold.declareImports(module, kernels),
+		});
 		cache.onRegionDropped = ({ slot }) => this.#forget(slot);
 		this.#settle = this.#compileSettle();
 	}
@@ -154,25 +160,12 @@ export class HotEngine {
 		if (region.leavings < (GENERATIONS[generation]?.patience ?? 0))
 			return false;
 		region.isFinal = true;
-		const grown = this.#form(
-			linearPage >>> 0,
-			page,
-			offset,
-			mode,
-			generation + 1,
-		);
-		if (grown === undefined || weightOf(grown) <= weightOf(shape)) return false;
-		this.#want(region, grown, generation + 1);
+		const next = generation + 1;
+		const grown = this.#form(linearPage >>> 0, page, offset, mode, next);
+		if (grown === undefined) return false;
+		if (weightOf(grown.shape) <= weightOf(shape)) return false;
+		this.#wanted.push({ ...grown, replaces: region });
 		return true;
-	}
-
-	#want(region: Region, shape: RegionShape, generation: number): void {
-		const { page, offset, mode } = region;
-		const replaces = region.handle === undefined ? undefined : region;
-		this.#wanted.push({
-			...{ page, offset, mode, generation, shape, replaces },
-			...{ exits: [], handle: undefined, leavings: 0, isFinal: false },
-		});
 	}
 
 	#request(rip: number, mode: Mode): void {
@@ -182,16 +175,13 @@ export class HotEngine {
 		const page = this.#cache.pageAt(physical - offset, mode);
 		if (page === undefined) return;
 		if (this.#cache.regionAt(page, offset) !== undefined) return;
-		const isWanted = this.#wanted.some(
-			(other) => other.page === page && other.offset === offset,
-		);
-		if (isWanted) return;
-		const shape = this.#form((rip - offset) >>> 0, page, offset, mode, 0);
-		if (shape === undefined) return;
-		this.#wanted.push({
-			...{ page, offset, mode, generation: 0, shape, replaces: undefined },
-			...{ exits: [], handle: undefined, leavings: 0, isFinal: false },
-		});
+		const isSame = (other: Region) =>
+			other.page === page && other.offset === offset;
+		if (this.#wanted.some(isSame)) return;
+		if ([...this.#away.values()].some((regions) => regions.some(isSame)))
+			return;
+		const region = this.#form((rip - offset) >>> 0, page, offset, mode, 0);
+		if (region !== undefined) this.#wanted.push(region);
 	}
 
 	/** The region at an offset of a page, as the code around it is mapped now. */
@@ -201,7 +191,7 @@ export class HotEngine {
 		offset: number,
 		mode: Mode,
 		generation: number,
-	): RegionShape | undefined {
+	): Region | undefined {
 		const pages = new Map([[0, page]]);
 		const shape = formRegion(
 			offset,
@@ -221,7 +211,7 @@ export class HotEngine {
 					return found;
 				},
 				recordAt: (code, at) => this.#cache.coldRecord(code, at),
-				isHot: (instruction) => this.#isHot(instruction, mode),
+				isHot: (instruction) => this.#generator.accepts(instruction, mode),
 				targetsOf: (at) => {
 					const start = Math.floor(at / PAGE) * PAGE;
 					const code = pages.get(start);
@@ -234,40 +224,81 @@ export class HotEngine {
 			GENERATIONS[generation] as RegionLimits,
 		);
 		const isEmpty = (shape.blocks[0]?.instructions.length ?? 0) === 0;
-		return isEmpty ? undefined : shape;
+		if (isEmpty) return undefined;
+		return {
+			...{ page, offset, mode, generation, shape, replaces: undefined },
+			pages: shape.pages.map(({ distance }) => pages.get(distance) as CodePage),
+			...{ exits: [], handle: undefined, leavings: 0, isFinal: false },
+		};
 	}
 
-	/** Compiles what has been requested, as one module. */
+	/** Sees to what has been requested, as one module, and to what the service has done. */
 	compileWanted(): void {
+		this.#receive();
 		if (this.#wanted.length === 0) return;
-		const start = this.#nowMs();
-		const wanted = this.#wanted.filter((region) => this.#stillHolds(region));
+		const regions = this.#wanted.filter((region) => this.#stillHolds(region));
 		this.#wanted = [];
-		if (wanted.length > 0) this.#install(wanted);
-		this.statistics.compileMs += this.#nowMs() - start;
+		const placed = regions.filter((region) => this.#place(region));
+		if (placed.length === 0) return;
+		const orders = placed.map((region) => this.#order(region));
+		const id = ++this.#requests;
+		this.#away.set(id, placed);
+		if (this.#service === undefined) {
+			const { bytes, exits } = this.#generator.generate(orders);
+			const module = new WebAssembly.Module(bytes);
+			this.#install({ id, module, wasmBytes: bytes.length, exits });
+		} else {
+			const { bytes } = this.#ram;
+			const request = packRequest(
+				...[id, this.#features, orders],
+				(shape, offset, length) => codeBytes(bytes, shape, offset, length),
+			);
+			this.#service.send(request);
+		}
 	}
 
-	#stillHolds({ shape, mode, replaces }: Region): boolean {
+	#receive(): void {
+		for (;;) {
+			const response = this.#service?.receive();
+			if (response === undefined) return;
+			this.#install(response);
+		}
+	}
+
+	/** Gives a region its table slot: that of the one it replaces, or a new one, if there is any. */
+	#place(region: Region): boolean {
+		const slot = region.replaces?.handle?.slot ?? this.#takeSlot();
+		if (slot !== undefined) this.#slotOf.set(region, slot);
+		return slot !== undefined;
+	}
+
+	#order(region: Region): RegionOrder {
+		const { mode, shape } = region;
+		return { mode, shape, slot: this.#slotOf.get(region) as number };
+	}
+
+	#stillHolds({ pages, mode, replaces }: Region): boolean {
 		if (replaces !== undefined && replaces.handle === undefined) return false;
-		return shape.pages.every(({ code }) => this.#cache.holds(code, mode));
+		return pages.every((page) => this.#cache.holds(page, mode));
 	}
 
-	#install(regions: readonly Region[]): void {
-		const slots = regions.map(
-			({ replaces }) => replaces?.handle?.slot ?? this.#takeSlot(),
-		);
-		const exports = this.#generate(regions, slots, this.#kernelsIn(regions));
+	#install({ id, module, wasmBytes, exits }: RegionResponse): void {
+		const regions = this.#away.get(id) ?? [];
+		this.#away.delete(id);
+		const { exports } = this.#cold.instantiate(module, this.#settle);
 		this.statistics.regionModules++;
+		this.statistics.regionWasmBytes += wasmBytes;
 		for (const [i, region] of regions.entries()) {
-			const slot = slots[i];
-			if (slot === undefined) continue;
-			this.#enter(region, slot, exports[i] as () => number);
+			const slot = this.#slotOf.get(region) as number;
+			if (this.#stillHolds(region)) {
+				region.exits = exits[i] ?? [];
+				this.#enter(region, slot, exports[i] as () => number);
+			} else if (region.replaces === undefined) this.#freeSlots.push(slot);
 		}
 	}
 
 	#enter(region: Region, slot: number, run: () => number): void {
-		const { page, offset, shape, replaces } = region;
-		const pages = shape.pages.map(({ code }) => code);
+		const { page, offset, shape, pages, replaces } = region;
 		const old = replaces?.handle;
 		if (old === undefined) {
 			region.handle = this.#cache.enterRegion(page, offset, slot, pages);
@@ -294,60 +325,6 @@ export class HotEngine {
 		this.#freeSlots.push(slot);
 	}
 
-	#generate(
-		regions: readonly Region[],
-		slots: readonly (number | undefined)[],
-		kernels: ReadonlySet<string>,
-	): WebAssembly.Exports {
-		const module = new ModuleBuilder();
-		const contexts = this.#declareContexts(module, kernels);
-		for (const [i, region] of regions.entries()) {
-			const { mode, shape, exits } = region;
-			const slot = slots[i] ?? 0;
-			exits.length = 0;
-			const nameExit = (offset: number) => {
-				if (exits.length >= 1 << EXIT_BITS) return 0;
-				return (slot << EXIT_BITS) | (exits.push(offset) - 1);
-			};
-			const long = modeCodeSize(mode) === 64;
-			const context = contexts(long);
-			const ref = module.declareFunction(["i32", "i64"], ["i32"]);
-			const builder = new RegionBuilder(
-				context,
-				mode,
-				shape,
-				(e, form) => this.#cold.emitForm(e, form),
-				nameExit,
-			);
-			module.defineFunction(ref, builder.build());
-			module.exportFunction(String(i), ref);
-		}
-		const bytes = module.toBytes();
-		this.statistics.regionWasmBytes += bytes.length;
-		return this.#cold.instantiate(bytes, this.#settle).exports;
-	}
-
-	/** What regions import. */
-	#declareContexts(
-		module: ModuleBuilder,
-		kernels: ReadonlySet<string>,
-	): (long: boolean) => RegionContext {
-		const base = this.#cold.declareImports(module, kernels);
-		const fetchPage = module.importFunction(
-			"cpu",
-			"fetchPage",
-			["i32", "i32"],
-			["i32"],
-		);
-		const settles = [false, true].map((long) =>
-			module.importFunction("cpu", ...settleImport(long)),
-		);
-		return (long) => {
-			const settle = settles[long ? 1 : 0] as FunctionRef;
-			return { ...base, fetchPage, settle };
-		};
-	}
-
 	/** The functions of `hot-flags.ts` that all regions call. */
 	#compileSettle(): WebAssembly.ModuleImports {
 		const module = new ModuleBuilder();
@@ -356,83 +333,8 @@ export class HotEngine {
 			const [name] = settleImport(long);
 			module.exportFunction(name, defineSettle(module, context, long));
 		}
-		const { exports } = this.#cold.instantiate(module.toBytes());
+		const { exports } = this.#cold.instantiate(compile(module));
 		return exports as WebAssembly.ModuleImports;
-	}
-
-	#isHot(instruction: Instruction, mode: Mode): boolean {
-		return this.#kernelsOf(instruction, mode) !== undefined;
-	}
-
-	/** The kernels an instruction calls, found by trying its form out once. */
-	#kernelsOf(
-		instruction: Instruction,
-		mode: Mode,
-	): ReadonlySet<string> | undefined {
-		const key = formKey(instruction, mode);
-		if (this.#hotForms.has(key)) return this.#hotForms.get(key);
-		const found = isShortBranch(instruction)
-			? undefined
-			: this.#tryForm(instruction, mode);
-		this.#hotForms.set(key, found);
-		return found;
-	}
-
-	#tryForm(
-		instruction: Instruction,
-		mode: Mode,
-	): ReadonlySet<string> | undefined {
-		try {
-			return withKernels((kernels) => {
-				this.#emitAlone(instruction, mode, kernels);
-				return kernels;
-			});
-		} catch (error) {
-			if (error instanceof NotHot) return undefined;
-			throw error;
-		}
-	}
-
-	/** All kernels that the regions call. */
-	#kernelsIn(regions: readonly Region[]): ReadonlySet<string> {
-		const names = new Set<string>();
-		for (const { shape, mode } of regions) {
-			for (const { instructions } of shape.blocks) {
-				for (const { instruction } of instructions) {
-					const called = this.#kernelsOf(instruction, mode);
-					for (const name of called ?? []) names.add(name);
-				}
-			}
-		}
-		return names;
-	}
-
-	#emitAlone(
-		instruction: Instruction,
-		mode: Mode,
-		kernels: ReadonlySet<string>,
-	): void {
-		const module = new ModuleBuilder();
-		const long = modeCodeSize(mode) === 64;
-		const context = this.#declareContexts(module, kernels)(long);
-		const code = new FunctionBuilder(["i32", "i64"], ["i32"]);
-		const record = new DataView(new ArrayBuffer(RECORD_BYTES));
-		writeRecord(record, 0, 0, 0, instruction);
-		const addressing = addressingOf(instruction, mode);
-		const form = { handler: 0, example: instruction, mode, addressing };
-		code.block((bail) => {
-			const e = new HotEmitter(code, context, {
-				...{ form, record, distance: 0, bail, isConditional: false },
-				registers: new HotRegisters(code, long),
-				flags: new HotFlags(code, long, context.settle),
-				...{ flagState: "saved", behind: 0 },
-				ripPage: code.local("i64"),
-				budget: code.local("i32"),
-				target: code.local("i64"),
-				...{ repeat: () => {}, stop: () => {} },
-			});
-			this.#cold.emitForm(e, form);
-		});
 	}
 
 	#takeSlot(): number | undefined {
@@ -455,12 +357,23 @@ function weightOf({ blocks, instructions }: RegionShape): number {
 function physicalOf(shape: RegionShape, offset: number): number | undefined {
 	const start = Math.floor(offset / PAGE) * PAGE;
 	const page = shape.pages.find(({ distance }) => distance === start);
-	return page && page.code.physical + (offset - start);
+	return page && page.physical + (offset - start);
 }
 
-/** A relative branch that cuts EIP to 16 bits. */
-function isShortBranch({ operandSize, row }: Instruction): boolean {
-	return operandSize === 16 && row.operands[0]?.startsWith("J") === true;
+/** Bytes of an instruction, which may lie in two pages. */
+function codeBytes(
+	ram: Uint8Array,
+	shape: RegionShape,
+	offset: number,
+	length: number,
+): Uint8Array {
+	const at = physicalOf(shape, offset) as number;
+	const inPage = Math.min(length, PAGE - (at % PAGE));
+	const bytes = ram.slice(at, at + length);
+	if (inPage === length) return bytes;
+	const second = physicalOf(shape, offset + inPage) as number;
+	bytes.set(ram.subarray(second, second + length - inPage), inPage);
+	return bytes;
 }
 
 /** Flat 32-bit code, for now. */

@@ -57,21 +57,6 @@ export class KernelModule {
 		this.names = new Set(kernels.map(({ name }) => name));
 	}
 
-	/** Imports the kernels of these names; returns the look-up for its code. */
-	declareImports(
-		module: ModuleBuilder,
-		names: ReadonlySet<string>,
-	): CodeContext["kernel"] {
-		const refs = new Map<string, FunctionRef>();
-		for (const { name, params, result } of this.#kernels) {
-			if (!names.has(name)) continue;
-			const results = result === undefined ? [] : [result];
-			const ref = module.importFunction("kernel", name, params, results);
-			refs.set(name, ref);
-		}
-		return lookUp(refs);
-	}
-
 	/** The compiled functions by name. */
 	functions(): WebAssembly.ModuleImports {
 		this.#exports ??= this.#compile();
@@ -110,6 +95,22 @@ function kernelBody(kernel: Kernel, context: CodeContext): FunctionBuilder {
 	const value = kernel.build(e, ...args);
 	if (value !== undefined) code.return(expr(value));
 	return code;
+}
+
+/** Imports the kernels of these names; returns the look-up for the module's code. */
+export function declareKernels(
+	module: ModuleBuilder,
+	kernels: readonly Kernel[],
+	names: ReadonlySet<string>,
+): CodeContext["kernel"] {
+	const refs = new Map<string, FunctionRef>();
+	for (const { name, params, result } of kernels) {
+		if (!names.has(name)) continue;
+		const results = result === undefined ? [] : [result];
+		const ref = module.importFunction("kernel", name, params, results);
+		refs.set(name, ref);
+	}
+	return lookUp(refs);
 }
 
 function lookUp(refs: ReadonlyMap<string, FunctionRef>): CodeContext["kernel"] {

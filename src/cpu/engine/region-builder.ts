@@ -384,7 +384,7 @@ export class RegionBuilder {
 			);
 			code.block((good) => {
 				code.block((bad) => this.#checkPage(page, linear, good, bad));
-				const expected = e.i32(RAM_BASE + page.code.physical);
+				const expected = e.i32(RAM_BASE + page.physical);
 				const args = [linear, expected].map(expr);
 				const ok = call(this.#context.fetchPage, ...args);
 				code.brIf(good, ok);
@@ -401,7 +401,7 @@ export class RegionBuilder {
 		const mask = e.readState(TLB_EXECUTE_MASK) as I32;
 		code.brIf(bad, expr(e.and(entry, mask)));
 		const host = e.add(linear, e.and(entry, e.i32(-PAGE)));
-		const expected = e.i32(RAM_BASE + page.code.physical);
+		const expected = e.i32(RAM_BASE + page.physical);
 		code.brIf(good, expr(e.eq(host, expected)));
 	}
 

@@ -251,7 +251,8 @@ class RegionFormer {
 			}
 		}
 		return [...distances].map((distance) => {
-			return { distance, code: this.#pages.get(distance) as CodePage };
+			const { physical } = this.#pages.get(distance) as CodePage;
+			return { distance, physical };
 		});
 	}
 }

@@ -8,7 +8,6 @@
  */
 
 import type { Instruction } from "../decode/instruction.ts";
-import type { CodePage } from "./code-cache.ts";
 
 /** One instruction of a region. */
 export interface RegionInstruction {
@@ -58,8 +57,8 @@ export interface RegionBlock {
 export interface RegionPage {
 	/** Bytes from the entry's page to this one: a multiple of 4096. */
 	readonly distance: number;
-	/** The decoded code that is there. */
-	readonly code: CodePage;
+	/** Physical address of what is there. */
+	readonly physical: number;
 }
 
 /** The whole: blocks (entry first) and pages (the entry's first). */

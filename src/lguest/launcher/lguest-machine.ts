@@ -18,6 +18,7 @@ import {
 	type EngineKind,
 	type ExitReason,
 	fields,
+	type RegionService,
 } from "../../cpu/index.ts";
 import { UsageError } from "../../errors.ts";
 import { Alarm } from "../../machine/alarm.ts";
@@ -53,6 +54,8 @@ export interface LguestMachineOptions extends GuestFiles {
 	readonly clock?: ClockKind;
 	/** "cold" (default) interprets; "auto" also compiles hot loops. */
 	readonly engine?: EngineKind;
+	/** Compiles hot code in another thread; default: in this one. */
+	readonly regionService?: RegionService;
 	/** The other end of `hvc0`. */
 	readonly console: ConsoleBackend;
 	/** The devices in front of the console, in order; made anew for each restart. */
@@ -297,7 +300,7 @@ export class LguestMachine {
 }
 
 function makeCpu(
-	{ memoryBytes, engine = "cold" }: LguestMachineOptions,
+	{ memoryBytes, engine = "cold", regionService }: LguestMachineOptions,
 	bus: CpuBus,
 ): Cpu {
 	const fits =
@@ -315,6 +318,7 @@ function makeCpu(
 		bus,
 		identity: { tscHz: TSC_HZ, signature: CPU_SIGNATURE },
 		engine,
+		...(regionService !== undefined && { regionService }),
 	});
 }
 
