@@ -65,7 +65,7 @@ export interface MachineOptions extends VirtioOptions {
 	readonly commandLine?: string;
 	/** Default: wall. */
 	readonly clock?: ClockKind;
-	/** "cold" (default) interprets; "auto" also compiles hot loops. */
+	/** "auto" (default) interprets and compiles what is hot; "cold" only interprets; "hot" compiles everything at once, for tests. */
 	readonly engine?: EngineKind;
 	/** Compiles hot code in another thread; default: in this one. */
 	readonly regionService?: RegionService;
@@ -406,7 +406,7 @@ function memoryMap({ memoryBytes, transport }: MachineOptions): MemoryRange[] {
 
 /** The engine reserves all guest memory at once, and may not get it. */
 function makeCpu(options: MachineOptions, bus: PcBus): Cpu {
-	const { memoryBytes, transport, engine = "cold", regionService } = options;
+	const { memoryBytes, transport, engine = "auto", regionService } = options;
 	const { bytesAboveRam = 0 } = transportKind(transport);
 	try {
 		// Told the counter's rate, a guest does not measure it: on a busy computer

@@ -9,7 +9,7 @@
  * @journey L:430 lguest 64 vmlinux
  */
 
-import { UsageError } from "../index.ts";
+import { type EngineKind, UsageError } from "../index.ts";
 
 /** A classic command line, understood. */
 export interface ClassicOptions {
@@ -19,7 +19,7 @@ export interface ClassicOptions {
 	readonly kernelArguments: string;
 	readonly verbose: boolean;
 	readonly initrdPath: string | undefined;
-	readonly engine: "cold" | "auto";
+	readonly engine: EngineKind;
 	/** In the order of the command line, which is that of the Guest's devices. */
 	readonly devices: readonly ClassicDevice[];
 }
@@ -54,8 +54,8 @@ const WITH_VALUE: Readonly<Record<string, Action>> = {
 		draft.initrdPath = path;
 	},
 	"--engine": (draft, name) => {
-		if (name !== "cold" && name !== "auto") {
-			throw usage(`--engine=${name}: there are cold and auto.`);
+		if (name !== "cold" && name !== "auto" && name !== "hot") {
+			throw usage(`--engine=${name}: there are auto, cold and hot.`);
 		}
 		draft.engine = name;
 	},
@@ -97,7 +97,7 @@ export function parseClassic(args: readonly string[]): ClassicOptions {
 		kernelArguments: "",
 		verbose: false,
 		initrdPath: undefined,
-		engine: "cold",
+		engine: "auto",
 		devices: [],
 	};
 	const words: string[] = [];

@@ -33,7 +33,6 @@ export const nodeSurroundings: GuestSurroundings = {
 	openDisk: openDescribedDisk,
 	openDevices: (devices) => DeviceBackends.open(devices),
 	addStatistics: processStatistics,
-	regionService: nodeRegionService,
 };
 
 /** After the event loop's other work, without the millisecond a timer costs. */

@@ -28,7 +28,7 @@ import {
 	type RegionService,
 } from "./compile-regions.ts";
 import { defineSettle, settleImport } from "./hot-flags.ts";
-import type { RegionShape } from "./region.ts";
+import type { RegionPage, RegionShape } from "./region.ts";
 import { formRegion, type RegionLimits } from "./region-former.ts";
 import {
 	EXIT_BITS,
@@ -55,14 +55,18 @@ interface Region {
 	readonly offset: number;
 	readonly mode: Mode;
 	readonly generation: number;
-	readonly shape: RegionShape;
+	/** Until it is compiled; a guest has many regions, and instructions are large. */
+	shape: RegionShape | undefined;
+	readonly weight: number;
+	/** Where in memory its pages are, by distance from the first. */
+	readonly places: readonly RegionPage[];
 	/** The decoded code it is made of. */
 	readonly pages: readonly CodePage[];
 	/** Offset of the last instruction before each exit, by number. */
 	exits: readonly number[];
 	handle: RegionHandle | undefined;
 	/** The region it takes the place of. */
-	readonly replaces: Region | undefined;
+	replaces: Region | undefined;
 	/** How often somebody told of an exit since it was made. */
 	leavings: number;
 	/** A larger one is in the making, or would be no different. */
@@ -145,7 +149,7 @@ export class HotEngine {
 	}
 
 	#learn(source: Region, from: number, regionPage: number, rip: number): void {
-		const branch = physicalOf(source.shape, from);
+		const branch = physicalOf(source.places, from);
 		const distance = (rip - (regionPage + from)) | 0;
 		if (branch !== undefined && this.#history.note(branch, distance)) {
 			source.isFinal = false;
@@ -154,7 +158,7 @@ export class HotEngine {
 
 	/** Makes a region anew, larger, unless it cannot become larger. */
 	#grow(region: Region, linearPage: number): boolean {
-		const { page, offset, mode, generation, shape } = region;
+		const { page, offset, mode, generation, weight } = region;
 		if (region.isFinal || generation + 1 >= GENERATIONS.length) return false;
 		region.leavings++;
 		if (region.leavings < (GENERATIONS[generation]?.patience ?? 0))
@@ -163,7 +167,7 @@ export class HotEngine {
 		const next = generation + 1;
 		const grown = this.#form(linearPage >>> 0, page, offset, mode, next);
 		if (grown === undefined) return false;
-		if (weightOf(grown.shape) <= weightOf(shape)) return false;
+		if (grown.weight <= weight) return false;
 		this.#wanted.push({ ...grown, replaces: region });
 		return true;
 	}
@@ -227,6 +231,7 @@ export class HotEngine {
 		if (isEmpty) return undefined;
 		return {
 			...{ page, offset, mode, generation, shape, replaces: undefined },
+			...{ weight: weightOf(shape), places: shape.pages },
 			pages: shape.pages.map(({ distance }) => pages.get(distance) as CodePage),
 			...{ exits: [], handle: undefined, leavings: 0, isFinal: false },
 		};
@@ -274,7 +279,8 @@ export class HotEngine {
 
 	#order(region: Region): RegionOrder {
 		const { mode, shape } = region;
-		return { mode, shape, slot: this.#slotOf.get(region) as number };
+		const slot = this.#slotOf.get(region) as number;
+		return { mode, shape: shape as RegionShape, slot };
 	}
 
 	#stillHolds({ pages, mode, replaces }: Region): boolean {
@@ -290,6 +296,8 @@ export class HotEngine {
 		this.statistics.regionWasmBytes += wasmBytes;
 		for (const [i, region] of regions.entries()) {
 			const slot = this.#slotOf.get(region) as number;
+			this.statistics.regionInstructions += region.shape?.instructions ?? 0;
+			region.shape = undefined;
 			if (this.#stillHolds(region)) {
 				region.exits = exits[i] ?? [];
 				this.#enter(region, slot, exports[i] as () => number);
@@ -298,7 +306,7 @@ export class HotEngine {
 	}
 
 	#enter(region: Region, slot: number, run: () => number): void {
-		const { page, offset, shape, pages, replaces } = region;
+		const { page, offset, pages, replaces } = region;
 		const old = replaces?.handle;
 		if (old === undefined) {
 			region.handle = this.#cache.enterRegion(page, offset, slot, pages);
@@ -306,6 +314,7 @@ export class HotEngine {
 			this.#cache.setRegionPages(old, pages);
 			region.handle = old;
 			(replaces as Region).handle = undefined;
+			region.replaces = undefined;
 		}
 		if (region.handle === undefined) {
 			this.#freeSlots.push(slot);
@@ -314,7 +323,6 @@ export class HotEngine {
 		this.#cold.table.set(slot, run);
 		this.#regions.set(slot, region);
 		this.statistics.regions++;
-		this.statistics.regionInstructions += shape.instructions;
 	}
 
 	#forget(slot: number): void {
@@ -354,9 +362,12 @@ function weightOf({ blocks, instructions }: RegionShape): number {
 }
 
 /** Physical address of the instruction at an offset of a region. */
-function physicalOf(shape: RegionShape, offset: number): number | undefined {
+function physicalOf(
+	pages: readonly RegionPage[],
+	offset: number,
+): number | undefined {
 	const start = Math.floor(offset / PAGE) * PAGE;
-	const page = shape.pages.find(({ distance }) => distance === start);
+	const page = pages.find(({ distance }) => distance === start);
 	return page && page.physical + (offset - start);
 }
 
@@ -367,11 +378,11 @@ function codeBytes(
 	offset: number,
 	length: number,
 ): Uint8Array {
-	const at = physicalOf(shape, offset) as number;
+	const at = physicalOf(shape.pages, offset) as number;
 	const inPage = Math.min(length, PAGE - (at % PAGE));
 	const bytes = ram.slice(at, at + length);
 	if (inPage === length) return bytes;
-	const second = physicalOf(shape, offset + inPage) as number;
+	const second = physicalOf(shape.pages, offset + inPage) as number;
 	bytes.set(ram.subarray(second, second + length - inPage), inPage);
 	return bytes;
 }

@@ -52,7 +52,7 @@ export interface LguestMachineOptions extends GuestFiles {
 	readonly memoryBytes: number;
 	/** Default: wall. */
 	readonly clock?: ClockKind;
-	/** "cold" (default) interprets; "auto" also compiles hot loops. */
+	/** "auto" (default) interprets and compiles what is hot; "cold" only interprets; "hot" compiles everything at once, for tests. */
 	readonly engine?: EngineKind;
 	/** Compiles hot code in another thread; default: in this one. */
 	readonly regionService?: RegionService;
@@ -300,7 +300,7 @@ export class LguestMachine {
 }
 
 function makeCpu(
-	{ memoryBytes, engine = "cold", regionService }: LguestMachineOptions,
+	{ memoryBytes, engine = "auto", regionService }: LguestMachineOptions,
 	bus: CpuBus,
 ): Cpu {
 	const fits =

@@ -23,9 +23,9 @@ export const engineOption = runOption<"engine", EngineKind>({
 	key: "engine",
 	flags: "--engine <name>",
 	group: "Machine:",
-	summary: "cold (default) interprets; auto also compiles",
+	summary: "auto (default) compiles what is hot; cold, hot",
 	manual:
-		"`cold` is the interpreter. `auto` compiles hot loops as well; it is new, and faster.",
-	initial: "cold",
-	parse: oneOf("--engine", ["cold", "auto"]),
+		"`auto` interprets and compiles what is hot. `cold` is the interpreter alone. `hot` compiles everything the first time it runs, which is for tests.",
+	initial: "auto",
+	parse: oneOf("--engine", ["auto", "cold", "hot"]),
 });
