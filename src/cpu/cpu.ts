@@ -37,7 +37,12 @@ import {
 } from "./exceptions.ts";
 import { EFLAGS_IF, EFLAGS_RF, EFLAGS_TF } from "./flags.ts";
 import { KERNELS } from "./float/index.ts";
-import { RAM_BASE, STATE_BASE, WASM_PAGE_BYTES } from "./memory-layout.ts";
+import {
+	RAM_BASE,
+	STATE_BASE,
+	TOUCHED_MAP_BASE,
+	WASM_PAGE_BYTES,
+} from "./memory-layout.ts";
 import { linear32, linear64 } from "./mmu/linear-address.ts";
 import { Mmu } from "./mmu/mmu.ts";
 import { modeCodeSize } from "./mode.ts";
@@ -101,7 +106,7 @@ export type ExitReason =
 export type EngineKind = "cold" | "auto" | "hot";
 
 /** Arrivals by branch that make code hot. Powers of two. */
-const HOT_ARRIVALS = { cold: 0, auto: 8192, hot: 1 } as const;
+const HOT_ARRIVALS = { cold: 0, auto: 16_384, hot: 1 } as const;
 
 export interface CpuOptions {
 	readonly memoryBytes: number;
@@ -109,6 +114,8 @@ export interface CpuOptions {
 	readonly identity?: CpuIdentityOptions;
 	/** Default "cold". */
 	readonly engine?: EngineKind;
+	/** Arrivals by branch that make code hot, a power of two; default: what pays. */
+	readonly hotArrivals?: number;
 	/** Opcode-table features that decode; default: what CPUID reports, and hints. */
 	readonly decodedFeatures?: ReadonlySet<string>;
 	/** Compiles regions in another thread; default: beside the guest. */
@@ -183,6 +190,8 @@ export class Cpu implements SystemContext {
 		const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
 		const { buffer } = memory;
 		this.memory = new GuestMemory(buffer, RAM_BASE, memoryBytes);
+		const ramPages = Math.ceil(memoryBytes / 4096);
+		this.memory.touched = new Uint8Array(buffer, TOUCHED_MAP_BASE, ramPages);
 		this.state = new StateView(buffer, STATE_BASE);
 		this.#watch = new DebugWatch(this.state);
 		this.bus = bus;
@@ -196,7 +205,7 @@ export class Cpu implements SystemContext {
 		this.mmu = new Mmu(buffer, this.state, this.memory, bus, this.#code);
 		this.#engine = new ColdEngine(
 			memory,
-			this.#imports(options.engine ?? "cold"),
+			this.#imports(options.engine ?? "cold", options.hotArrivals),
 			{ semanticsOf, kernels: KERNELS },
 			inlineForms(features),
 		);
@@ -209,6 +218,7 @@ export class Cpu implements SystemContext {
 				features,
 				(linear) => this.#tryFetch(linear),
 				options.regionService,
+				options.engine === "hot" ? 1 : undefined,
 			);
 		}
 		this.#code.makeRoomForForms = (count) => this.#engine.makeRoom(count);
@@ -308,7 +318,7 @@ export class Cpu implements SystemContext {
 
 	/** Runs at most `budget` instructions. */
 	run(budget: number): ExitReason {
-		this.#hot?.compileWanted();
+		this.#hot?.takeTurn();
 		this.#grant(budget);
 		// A shadow was noted in terms of the last budget.
 		if (this.state.get32(SHADOW) === 0) this.state.set32(SHADOW, budget);
@@ -500,7 +510,10 @@ export class Cpu implements SystemContext {
 	}
 
 	/** The border: nothing is thrown through generated code. */
-	#imports(engine: EngineKind): EngineImports {
+	#imports(
+		engine: EngineKind,
+		hotArrivals: number = HOT_ARRIVALS[engine],
+	): EngineImports {
 		const becameHot = (rip: number, exit: number, page: number) => {
 			const mode = this.state.get32(MODE);
 			this.#hot?.arrived(rip >>> 0, mode, exit, page >>> 0);
@@ -508,7 +521,7 @@ export class Cpu implements SystemContext {
 		};
 		return {
 			hot: engine === "cold" ? undefined : becameHot,
-			hotArrivals: HOT_ARRIVALS[engine],
+			hotArrivals,
 			ramBytes: this.memory.sizeBytes,
 			fetchPage: (linear, host) => {
 				const physical = this.#tryFetch(linear >>> 0);

@@ -9,6 +9,7 @@
  * | TLB_BASE | one word for each 4 KiB of the 32-bit linear space (`mmu/tlb.ts`) |
  * | TLB_USED_BASE | which of those words are in use, so that they can be dropped |
  * | CODE_MAP_BASE | one byte for each physical page: non-zero if code has been decoded from it |
+ * | TOUCHED_MAP_BASE | one byte for each physical page: 0 if nothing was ever written there |
  * | ARENA_BASE | decoded records of the cold engine |
  * | RAM_BASE | guest physical memory |
  *
@@ -39,9 +40,10 @@ export const TLB_COUNTS = TLB_USED_GLOBAL_BASE + TLB_MOST_USED * 4;
 
 export const CODE_MAP_BASE = TLB_COUNTS + WASM_PAGE_BYTES;
 /** Enough for 4 GiB. */
-export const CODE_MAP_BYTES = 0x10_0000;
+export const PAGE_MAP_BYTES = 0x10_0000;
+export const TOUCHED_MAP_BASE = CODE_MAP_BASE + PAGE_MAP_BYTES;
 
-export const ARENA_BASE = CODE_MAP_BASE + CODE_MAP_BYTES;
+export const ARENA_BASE = TOUCHED_MAP_BASE + PAGE_MAP_BYTES;
 export const ARENA_BYTES = 0x200_0000;
 
 export const RAM_BASE = ARENA_BASE + ARENA_BYTES;

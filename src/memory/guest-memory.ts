@@ -30,6 +30,11 @@ export class GuestMemory {
 	readonly sizeBytes: number;
 	/** Set by the CPU so that writes by devices invalidate translated code. */
 	onWrite: WriteListener = () => {};
+	/**
+	 * By page: 0 = nothing was ever written there, so it is zero. Set by the CPU,
+	 * whose generated code marks pages too; without it every page counts.
+	 */
+	touched: Uint8Array | undefined;
 	readonly #view: DataView;
 
 	/** `base`: where RAM starts inside `buffer`. */
@@ -71,25 +76,25 @@ export class GuestMemory {
 	writeU8(address: number, value: number): void {
 		this.#check(address, 1);
 		this.#view.setUint8(address, value);
-		this.onWrite(address, 1);
+		this.#wrote(address, 1);
 	}
 
 	writeU16(address: number, value: number): void {
 		this.#check(address, 2);
 		this.#view.setUint16(address, value, true);
-		this.onWrite(address, 2);
+		this.#wrote(address, 2);
 	}
 
 	writeU32(address: number, value: number): void {
 		this.#check(address, 4);
 		this.#view.setUint32(address, value, true);
-		this.onWrite(address, 4);
+		this.#wrote(address, 4);
 	}
 
 	writeU64(address: number, value: bigint): void {
 		this.#check(address, 8);
 		this.#view.setBigUint64(address, value, true);
-		this.onWrite(address, 8);
+		this.#wrote(address, 8);
 	}
 
 	/** A copy of the range. */
@@ -101,18 +106,18 @@ export class GuestMemory {
 	write(address: number, source: Uint8Array): void {
 		this.#check(address, source.length);
 		this.bytes.set(source, address);
-		this.onWrite(address, source.length);
+		this.#wrote(address, source.length);
 	}
 
 	fill(address: number, value: number, lengthBytes: number): void {
 		this.#check(address, lengthBytes);
 		this.bytes.fill(value, address, address + lengthBytes);
-		this.onWrite(address, lengthBytes);
+		this.#wrote(address, lengthBytes);
 	}
 
 	/**
-	 * Zeroes the range. Pages that are zero are only read: writing would make the
-	 * system commit them.
+	 * Zeroes the range. Pages that nobody has written are left alone, and pages
+	 * that are zero only read: touching them would make the system commit them.
 	 */
 	clear(address: number, lengthBytes: number): void {
 		this.#check(address, lengthBytes);
@@ -120,9 +125,21 @@ export class GuestMemory {
 		for (let at = address; at < end; ) {
 			// Up to a boundary, so that pieces begin with whole words.
 			const next = Math.min(end, at - (at % SCAN_BYTES) + SCAN_BYTES);
-			if (!isZero(this.bytes.subarray(at, next))) this.fill(at, 0, next - at);
+			const isFresh = this.touched?.[Math.floor(at / SCAN_BYTES)] === 0;
+			if (!isFresh && !isZero(this.bytes.subarray(at, next))) {
+				this.fill(at, 0, next - at);
+			}
 			at = next;
 		}
+	}
+
+	#wrote(address: number, lengthBytes: number): void {
+		this.touched?.fill(
+			1,
+			Math.floor(address / SCAN_BYTES),
+			Math.ceil((address + lengthBytes) / SCAN_BYTES),
+		);
+		this.onWrite(address, lengthBytes);
 	}
 
 	#check(address: number, lengthBytes: number): void {
@@ -132,6 +149,7 @@ export class GuestMemory {
 	}
 }
 
+/** A page. */
 const SCAN_BYTES = 0x1000;
 
 /** A word at a time; what does not lie on words counts as if it were not. */

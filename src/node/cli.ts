@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --v8-pool-size=1
 /**
  * The program `lguest`. It dispatches on the command and owns the way out: one
  * status for each kind of end, one line for each kind of error, and a stack

@@ -18,7 +18,9 @@ const POOLING_SINCE = [14, 6] as const;
 /**
  * The young generation stays as large as it starts; collections are short.
  * Marking starts when the old generation has made 5 % of the way to V8's limit
- * (a limit in proportion to the machine), and pages go back at once.
+ * (a limit in proportion to the machine), and pages go back at once. (That V8
+ * compiles with one helper thread only, whose scratch memory adds up, has to be
+ * said when the process starts: see the first line of `cli.ts`.)
  */
 export function keepHeapSmall(): void {
 	setFlagsFromString("--semi-space-growth-factor=1");

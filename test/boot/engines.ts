@@ -59,9 +59,12 @@ function kernelArguments(image: GuestImage): string[] {
 	return ["console=ttyS0", ...(image.arguments ?? [])];
 }
 
+/** The flags with which its first line asks for Node. */
+const NODE_FLAGS = ["--v8-pool-size=1"];
+
 function lguest(image: GuestImage, options: readonly string[]): string[] {
 	return [
-		process.execPath,
+		...[process.execPath, ...NODE_FLAGS],
 		CLI,
 		"run",
 		...options,

@@ -16,7 +16,7 @@ const CODE = 0x1_0000;
 const DATA = 0x2_0000;
 const STACK = 0x3_0000;
 const MEMORY = 0x10_0000;
-const ITERATIONS = 12_000;
+const ITERATIONS = 24_000;
 
 /** A small generator; Math.random could not repeat a failure. */
 class Random {

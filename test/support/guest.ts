@@ -137,7 +137,10 @@ export class Guest {
 
 	constructor(engine = Guest.engine) {
 		const bus = this.#bus();
-		this.cpu = new Cpu({ memoryBytes: MEMORY_BYTES, bus, engine });
+		// Sooner than is worth it, so that tests are short.
+		const hotArrivals = engine === "auto" ? { hotArrivals: 1024 } : {};
+		const options = { memoryBytes: MEMORY_BYTES, bus, engine };
+		this.cpu = new Cpu({ ...options, ...hotArrivals });
 		const { bytes } = this.cpu.memory;
 		this.memory = new DataView(
 			bytes.buffer,

@@ -142,7 +142,12 @@ export class CodeCache {
 		const offset = physical % PAGE;
 		const page = this.#page(physical - offset, mode);
 		let record = this.#known(page, offset);
-		if (record === 0 || !this.#secondPageHolds(record, fetchNext)) {
+		const own = this.coldRecord(page, offset);
+		if (own === 0 || !this.#secondPageHolds(own, fetchNext)) {
+			// A region that begins with an instruction that is no more would only
+			// send us back here.
+			const region = this.regionAt(page, offset);
+			if (region !== undefined) this.dropRegion(region);
 			record = this.#decodeRun(page, offset, mode, fetchNext);
 		}
 		this.#cacheJump(physical, record);

@@ -73,6 +73,13 @@ interface Region {
 	isFinal: boolean;
 }
 
+/**
+ * A module of its own for each region would cost memory: a batch waits for
+ * company, but not for longer than this many turns.
+ */
+const BATCH_REGIONS = 16;
+const BATCH_TURNS = 24;
+
 /** For `--stats`. */
 export interface HotStatistics {
 	readonly regions: number;
@@ -91,6 +98,7 @@ export class HotEngine {
 	readonly #fetch: (linear: number) => number | undefined;
 	readonly #service: RegionService | undefined;
 	readonly #generator: RegionGenerator;
+	readonly #batchTurns: number;
 	readonly #settle: WebAssembly.ModuleImports;
 	readonly #history = new BranchHistory();
 	readonly #freeSlots: number[] = [];
@@ -102,6 +110,8 @@ export class HotEngine {
 	/** Sent to the service and not back yet, by request. */
 	readonly #away = new Map<number, readonly Region[]>();
 	#requests = 0;
+	/** Since the oldest of the wanted was asked for. */
+	#turns = 0;
 	readonly statistics = {
 		regions: 0,
 		regionModules: 0,
@@ -116,6 +126,7 @@ export class HotEngine {
 		features: ReadonlySet<string>,
 		fetch: (linear: number) => number | undefined,
 		service: RegionService | undefined,
+		batchTurns = BATCH_TURNS,
 	) {
 		this.#cold = cold;
 		this.#cache = cache;
@@ -123,6 +134,7 @@ export class HotEngine {
 		this.#features = features;
 		this.#fetch = fetch;
 		this.#service = service;
+		this.#batchTurns = batchTurns;
 		this.#generator = new RegionGenerator({
 			emitForm: cold.emitForm,
 			declareImports: (module, kernels) => cold.declareImports(module, kernels),
@@ -237,10 +249,17 @@ export class HotEngine {
 		};
 	}
 
-	/** Sees to what has been requested, as one module, and to what the service has done. */
-	compileWanted(): void {
+	/** A turn between stays in generated code: compiles what has been requested when there is enough of it. */
+	takeTurn(): void {
 		this.#receive();
 		if (this.#wanted.length === 0) return;
+		const isDue = ++this.#turns >= this.#batchTurns;
+		if (isDue || this.#wanted.length >= BATCH_REGIONS) this.compileWanted();
+	}
+
+	/** Compiles what has been requested, as one module. */
+	compileWanted(): void {
+		this.#turns = 0;
 		const regions = this.#wanted.filter((region) => this.#stillHolds(region));
 		this.#wanted = [];
 		const placed = regions.filter((region) => this.#place(region));

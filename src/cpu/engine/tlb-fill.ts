@@ -22,6 +22,7 @@ import {
 	TLB_MOST_USED,
 	TLB_USED_BASE,
 	TLB_USED_GLOBAL_BASE,
+	TOUCHED_MAP_BASE,
 } from "../memory-layout.ts";
 import {
 	TLB_ALWAYS,
@@ -212,6 +213,9 @@ class Walk {
 		this.#giveUpIf(e.and(entry, needed));
 		this.#remember();
 		this.#code.store("i32.store", expr(slot), expr(entry), TLB_BASE);
+		const physical = e.shrU(this.#get(this.#leaf), e.i32(12));
+		const one = expr(e.i32(1));
+		this.#code.store("i32.store8", expr(physical), one, TOUCHED_MAP_BASE);
 		const fills = e.add(e.readState(TLB_FILLS) as I64, e.i64(1));
 		e.writeState(TLB_FILLS, fills);
 		this.#code.return(expr(entry));

@@ -265,6 +265,8 @@ export class Mmu {
 		const walk = this.#walk;
 		walk.walk(linear, write, user, fetch);
 		const physical = walk.physicalPage;
+		const { touched } = this.#ram;
+		if (touched !== undefined) touched[physical / PAGE] = 1;
 		if (physical < this.#ram.sizeBytes && linear < 0x1_0000_0000) {
 			const flags = this.#tlbFlags(physical);
 			this.tlb.set(page, RAM_BASE + physical, flags, walk.global);
