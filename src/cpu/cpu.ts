@@ -218,7 +218,8 @@ export class Cpu implements SystemContext {
 				features,
 				(linear) => this.#tryFetch(linear),
 				options.regionService,
-				options.engine === "hot" ? 1 : undefined,
+				// Whoever wants code hot early wants it soon.
+				options.engine === "hot" || options.hotArrivals ? 1 : undefined,
 			);
 		}
 		this.#code.makeRoomForForms = (count) => this.#engine.makeRoom(count);

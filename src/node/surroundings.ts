@@ -22,7 +22,6 @@ import { nodeDecompressors } from "./decompress.ts";
 import { DeviceBackends } from "./device-backends.ts";
 import { openDisk } from "./disk-files.ts";
 import { readInputFile } from "./input-file.ts";
-import { nodeRegionService } from "./region-service.ts";
 import { processStatistics } from "./statistics.ts";
 
 /** For `serveGuest`. */

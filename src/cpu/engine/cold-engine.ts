@@ -11,10 +11,8 @@
 import { call, i32Const } from "../../wasm/expression.ts";
 import { FunctionBuilder } from "../../wasm/function-builder.ts";
 import { ModuleBuilder } from "../../wasm/module-builder.ts";
-import type { FunctionRef } from "../../wasm/references.ts";
 import type { Instruction } from "../decode/instruction.ts";
 import type { Kernel } from "../float/kernel.ts";
-import { STATE_BASE } from "../memory-layout.ts";
 import type { Mode } from "../mode.ts";
 import type { I64, Semantics } from "../semantics/emitter.ts";
 import { RIP } from "../state.ts";
