@@ -28,7 +28,7 @@ describe("The command line", () => {
 			initrdPath: undefined,
 			memoryBytes: 256 << 20,
 			clock: "wall",
-			engine: "cold",
+			engine: "auto",
 			statsPath: undefined,
 			debugExitPort: undefined,
 			top: false,

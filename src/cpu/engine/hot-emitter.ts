@@ -107,14 +107,8 @@ export class HotEmitter extends ColdEmitter {
 			jumpRelative: () => {
 				throw new NotHot("jumps in the middle");
 			},
-			repeat: () => {
-				instruction.flags.save(this.flagState);
-				instruction.repeat();
-			},
-			stop: () => {
-				instruction.flags.save(this.flagState);
-				instruction.stop();
-			},
+			repeat: instruction.repeat,
+			stop: instruction.stop,
 			leave: () => code.br(instruction.bail),
 		});
 		this.#instruction = instruction;
@@ -172,31 +166,19 @@ export class HotEmitter extends ColdEmitter {
 		}
 		const test = this.let(condition);
 		const before = this.flagState;
-		this.#instruction.flags.save(before);
 		let changed = false;
 		const arm = (body: () => void) => () => {
 			this.flagState = before;
 			body();
-			if (this.flagState === before) return;
-			changed = true;
-			this.#instruction.flags.save(this.flagState);
+			changed ||= this.flagState !== before;
 		};
 		super.if(test, arm(then), otherwise && arm(otherwise));
 		this.flagState = changed ? "saved" : before;
 	}
 
 	override loop(body: (again: (condition?: I32) => void) => void): void {
-		const { flags } = this.#instruction;
-		flags.save(this.flagState);
 		this.flagState = "saved";
-		super.loop((again) =>
-			body((condition) => {
-				flags.save(this.flagState);
-				this.flagState = "saved";
-				again(condition);
-			}),
-		);
-		flags.save(this.flagState);
+		super.loop(body);
 		this.flagState = "saved";
 	}
 
@@ -387,8 +369,8 @@ export class HotEmitter extends ColdEmitter {
 			});
 			return;
 		}
-		this.#instruction.flags.save(state);
 		this.#instruction.flags.settleToLocals(this);
+		this.#instruction.flags.noteWords();
 		this.flagState = "words";
 	}
 
@@ -400,6 +382,7 @@ export class HotEmitter extends ColdEmitter {
 	/** Runs code that replaces both flag words, by the plain rules. */
 	#overwrite(write: () => void): void {
 		this.#compute(write);
+		this.#instruction.flags.noteWords();
 		this.flagState = "words";
 	}
 
@@ -417,14 +400,9 @@ export class HotEmitter extends ColdEmitter {
 		b: Integer | undefined,
 		result: Integer,
 	): void {
-		const isStep = kind === "inc" || kind === "dec";
-		const left = this.let(a) as Integer;
-		const right = b === undefined ? undefined : (this.let(b) as Integer);
-		const named = this.let(result) as Integer;
-		const carry = isStep
-			? this.#instruction.flags.saveCarry(this.flagState)
-			: undefined;
-		this.flagState = { kind, width, a: left, b: right, result: named, carry };
+		const { flags } = this.#instruction;
+		const before = this.flagState;
+		this.flagState = flags.note(kind, width, a, b, result, before);
 	}
 
 	get #isPlain(): boolean {

@@ -1,14 +1,13 @@
 /**
  * The arithmetic flags inside a region. Most are overwritten before anybody
  * reads them, so an instruction that sets them only leaves a note of its
- * operation. While a block is generated the note is known (`PendingFlags`);
- * between blocks it is kept in locals, kind and operands, without knowing
- * which one it will be:
+ * operation in locals. While a block is generated what it says is known
+ * (`PendingFlags`); between blocks it may be any:
  *
  * | local | meaning |
  * | --- | --- |
  * | kind | 0: the flag words are right; else operation * 4 + log2(bytes) |
- * | a, result | first operand and result of the operation |
+ * | a, b, result | operands and result of the operation |
  * | carry kind, a, result | INC and DEC keep CF: the operation that set it |
  * | words | FLAG_RESULT and FLAG_AUX, as in `flags.ts` |
  *
@@ -77,6 +76,7 @@ export class HotFlags {
 	readonly #code: FunctionBuilder;
 	readonly #kind: Local<"i32">;
 	readonly #a: Local;
+	readonly #b: Local;
 	readonly #noted: Local;
 	readonly #carryKind: Local<"i32">;
 	readonly #carryA: Local;
@@ -91,6 +91,7 @@ export class HotFlags {
 		this.aux = code.local("i32");
 		this.#kind = code.local("i32");
 		this.#a = code.local(type);
+		this.#b = code.local(type);
 		this.#noted = code.local(type);
 		this.#carryKind = code.local("i32");
 		this.#carryA = code.local(type);
@@ -110,39 +111,45 @@ export class HotFlags {
 		this.#code.set(this.#kind, i32Const(0));
 	}
 
-	/** Puts what is known into the locals. */
-	save(state: FlagState): void {
-		if (state === "saved") return;
-		if (state === "words") {
-			this.#code.set(this.#kind, i32Const(0));
-			return;
-		}
-		const { kind, width, a, result } = state;
+	/** Notes an operation; what is known from here on. */
+	note(
+		kind: PendingFlags["kind"],
+		width: number,
+		a: Integer,
+		b: Integer | undefined,
+		result: Integer,
+		before: FlagState,
+	): PendingFlags {
+		const isStep = kind === "inc" || kind === "dec";
+		const carry = isStep ? this.#saveCarry(before) : undefined;
 		this.#code.set(this.#kind, i32Const(kindNumber(kind, width)));
-		if (kind === "add" || kind === "sub") this.#set(this.#a, a);
 		this.#set(this.#noted, result);
+		if (b !== undefined) {
+			this.#set(this.#a, a);
+			this.#set(this.#b, b);
+		}
+		const get = (local: Local) => this.#get(local, width);
+		const named = { a: get(this.#a), b: get(this.#b), result: get(this.#noted) };
+		return { kind, width, ...named, carry };
 	}
 
-	/** What `state` is called once it is saved: its values are those of the locals. */
-	asSaved(state: FlagState): FlagState {
-		if (!isPending(state)) return state;
-		const a = localGet(this.#a) as Value as Integer;
-		const result = localGet(this.#noted) as Value as Integer;
-		const { kind, width } = state;
-		const carry = state.carry && ("saved" as const);
-		return { kind, width, a, b: undefined, result, carry };
+	/** The flag words are right from here on. */
+	noteWords(): void {
+		this.#code.set(this.#kind, i32Const(0));
 	}
 
 	/** Notes in the locals what CF is of, before INC or DEC; the answer goes into their note. */
-	saveCarry(state: FlagState): FlagState {
+	#saveCarry(state: FlagState): FlagState {
 		if (isStep(state)) return (state as PendingFlags).carry as FlagState;
 		const code = this.#code;
 		if (isPending(state)) {
-			const { kind, width, a, result } = state;
+			const { kind, width } = state;
 			code.set(this.#carryKind, i32Const(kindNumber(kind, width)));
-			this.#set(this.#carryA, a);
-			this.#set(this.#carryNoted, result);
-			return state;
+			code.set(this.#carryA, localGet(this.#a));
+			code.set(this.#carryNoted, localGet(this.#noted));
+			const a = this.#get(this.#carryA, width);
+			const result = this.#get(this.#carryNoted, width);
+			return { kind, width, a, b: undefined, result, carry: undefined };
 		}
 		if (state === "words") {
 			code.set(this.#carryKind, i32Const(0));
@@ -194,6 +201,13 @@ export class HotFlags {
 			this.aux,
 		];
 		this.#code.evaluate(call(this.#settle, ...args.map((a) => localGet(a))));
+	}
+
+	/** A value noted at a width, in the type of that width. */
+	#get(local: Local, width: number): Integer {
+		const value = localGet(local) as Expression;
+		if (local.type === "i32" || width === 64) return value as Value as Integer;
+		return op("i32.wrap_i64", value) as Value as Integer;
 	}
 
 	#set(local: Local, value: Integer): void {

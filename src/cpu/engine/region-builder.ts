@@ -52,7 +52,6 @@ export type NameExit = (offset: number) => number;
 
 /** An instruction as left in the middle of a block. */
 interface Bail {
-	readonly flagState: FlagState;
 	readonly instruction: RegionInstruction;
 	/** Instructions of the block from this one on: not executed. */
 	readonly left: number;
@@ -163,7 +162,6 @@ export class RegionBuilder {
 			const nest = (index: number): void => {
 				if (index < 0) {
 					behind = this.#emitInstructions(block, labels, bails, taken, behind);
-					this.#flags.save(behind);
 					code.br(done);
 					return;
 				}
@@ -175,7 +173,7 @@ export class RegionBuilder {
 			};
 			nest(instructions.length - 1);
 		});
-		this.#flagsBehind.set(node, this.#flags.asSaved(behind));
+		this.#flagsBehind.set(node, behind);
 		this.#emitEnd(block, exits, taken);
 		code.releaseTo(mark);
 	}
@@ -215,16 +213,17 @@ export class RegionBuilder {
 			const left = instructions.length - i;
 			const isConditional = left === 1 && end.kind === "conditional";
 			const bail = labels[i] as Label;
-			if (instruction.instruction.rep !== "none") {
-				this.#flags.save(flagState);
-				flagState = "saved";
-			}
-			bails[i] = { flagState, instruction, left };
+			if (instruction.instruction.rep !== "none") flagState = "saved";
+			bails[i] = { instruction, left };
+			// Temporaries end with their instruction: V8 merges every local at
+			// every label, so each costs at each way out.
+			const mark = this.#code.mark();
 			flagState = this.#emitInstruction(
 				instruction,
 				{ bail, left, isConditional, flagState },
 				taken,
 			);
+			this.#code.releaseTo(mark);
 		}
 		return flagState;
 	}
@@ -256,7 +255,6 @@ export class RegionBuilder {
 		}
 		code.loop((again) => {
 			emit(() => this.#repeat(instruction, place.left, again));
-			this.#flags.save(flagState);
 		});
 		return "saved";
 	}
@@ -317,8 +315,7 @@ export class RegionBuilder {
 	}
 
 	/** The instruction was not executed: gives its budget back and leaves. */
-	#emitBail({ flagState, instruction, left }: Bail): void {
-		this.#flags.save(flagState);
+	#emitBail({ instruction, left }: Bail): void {
 		this.#giveBack(left);
 		this.#leaveCold(instruction);
 	}
