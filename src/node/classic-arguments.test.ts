@@ -29,7 +29,7 @@ describe("the classic command line", () => {
 			kernelArguments: "root=/dev/vda init=/bin/sh",
 			verbose: true,
 			initrdPath: "i",
-			engine: "cold",
+			engine: "auto",
 			devices: [
 				{ kind: "block", path: "one" },
 				{ kind: "rng" },
@@ -62,7 +62,7 @@ describe("the classic command line", () => {
 		[["--block", "64", "k"], /no option --block/],
 		[["--username=me", "64", "k"], /privileges/],
 		[["--tunnet=bridge:br0", "64", "k"], /bridge needs privileges/],
-		[["--engine=warm", "64", "k"], /there are cold and auto/],
+		[["--engine=warm", "64", "k"], /there are auto, cold and hot/],
 	])(
 		"says what is wrong with %j, with the original's status",
 		(args, message) => {

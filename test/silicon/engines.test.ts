@@ -41,8 +41,9 @@ class Pair {
 		this.#hot.subject.prepare(cases);
 	}
 
-	regions(mode: Mode): number {
-		return this.#hot.subject.bench(mode).statistics.regions;
+	/** How often regions were entered. */
+	regionEntries(mode: Mode): number {
+		return this.#hot.subject.bench(mode).statistics.regionEntries;
 	}
 
 	/** Names of the fields that differ. */
@@ -83,7 +84,9 @@ for (const mode of [32, 64] as const) {
 				const cases = Array.from({ length: CASES }, () => generator.next());
 				const pair = new Pair();
 				expect(disagreements(pair, cases)).toEqual([]);
-				if (mode === 32) expect(pair.regions(mode)).toBeGreaterThan(CASES / 2);
+				// The others begin with an instruction that only the cold engine runs.
+				if (mode === 32)
+					expect(pair.regionEntries(mode)).toBeGreaterThan(CASES / 3);
 			},
 			TIMEOUT_MS,
 		);
