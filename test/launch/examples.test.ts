@@ -35,7 +35,7 @@ describe("The example", { timeout: 5 * MINUTES }, () => {
 		const lines = run("files-and-commands.ts");
 		expect(lines).toContain("apple\nfig\npear\n");
 		expect(lines).toMatch(/ls ended with [12]: .*nowhere/);
-		expect(lines).toContain("it counts: 1\n2\n3\n4\n");
+		expect(lines).toContain("it counts: 1\n");
 		expect(lines).toContain("it took longer than 500 ms");
 		expect(lines).toContain("ENOENT The command did not start");
 	});

@@ -129,7 +129,11 @@ export class HotFlags {
 			this.#set(this.#b, b);
 		}
 		const get = (local: Local) => this.#get(local, width);
-		const named = { a: get(this.#a), b: get(this.#b), result: get(this.#noted) };
+		const named = {
+			a: get(this.#a),
+			b: get(this.#b),
+			result: get(this.#noted),
+		};
 		return { kind, width, ...named, carry };
 	}
 

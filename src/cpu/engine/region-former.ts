@@ -49,6 +49,8 @@ export interface RegionLimits {
 
 const PAGE = 4096;
 const LONGEST_INSTRUCTION = 15;
+/** Longer ones are cut: generating nests a block for each, and a browser's stack is short. */
+const MOST_BLOCK_INSTRUCTIONS = 40;
 
 /** The region that begins at an offset of its first page; no instruction in the first block = no region. */
 export function formRegion(
@@ -224,7 +226,8 @@ class RegionFormer {
 			return { offset: start, instructions, end, targets: [] };
 		};
 		for (let offset = start; ; ) {
-			if (offset !== start && this.#leaders.has(offset)) {
+			const isCut = instructions.length === MOST_BLOCK_INSTRUCTIONS;
+			if (isCut || (offset !== start && this.#leaders.has(offset))) {
 				return block({ kind: "fall", next: offset });
 			}
 			const decoded = this.#decode(offset);
