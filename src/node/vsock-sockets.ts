@@ -75,6 +75,10 @@ export class VsockSockets implements VsockBackend {
 
 	#listen(): Promise<void> {
 		return new Promise((resolve, reject) => {
+			// Old Nodes cut the path and listen somewhere else.
+			if (Buffer.byteLength(this.path) > MOST_PATH_BYTES) {
+				throw new Error("its path is too long");
+			}
 			this.#server.once("error", reject);
 			this.#server.listen(this.path, () => {
 				this.#server.off("error", reject);
@@ -194,6 +198,9 @@ async function removeStale(path: string): Promise<void> {
 	probe.destroy();
 	if (!answered) await rm(path, { force: true });
 }
+
+/** Of a Unix socket's address on Linux; a zero ends it. */
+const MOST_PATH_BYTES = 107;
 
 function openError(error: unknown, path: string): UsageError {
 	const code = error instanceof Error && "code" in error ? error.code : "";

@@ -169,7 +169,7 @@ describe("a switch by name", () => {
 		);
 		const program = `
 			import { SharedSwitch } from ${JSON.stringify(module.href)};
-			await SharedSwitch.open("s");
+			await SharedSwitch.open("heir");
 			console.log("ready");
 			setInterval(() => {}, 1000);`;
 		const host = spawn(process.execPath, [
@@ -177,8 +177,8 @@ describe("a switch by name", () => {
 		]);
 		await new Promise((resolve) => host.stdout.once("data", resolve));
 		const [one, two] = [
-			closing(await SharedSwitch.open("s")),
-			closing(await SharedSwitch.open("s")),
+			closing(await SharedSwitch.open("heir")),
+			closing(await SharedSwitch.open("heir")),
 		];
 		const states: boolean[] = [];
 		one.onLinkChange = () => states.push(one.linkUp);
