@@ -10,27 +10,11 @@
  */
 
 import { type MockDriver, room } from "./mock-driver.ts";
-import { chance, type Random } from "./random.ts";
+import { chance, plausible, type Random } from "./random.ts";
 
 const STEPS = 60;
 /** All that a device may offer. */
 const FEATURES = Array.from({ length: 64 }, (_, feature) => feature);
-
-/** Mostly plausible numbers, so that something happens. */
-export function hostileNumber(random: Random): number {
-	switch (random(5)) {
-		case 0:
-			return random(8);
-		case 1:
-			return 2 ** random(32);
-		case 2:
-			return random(256) * 1024;
-		case 3:
-			return 0xffff_ffff;
-		default:
-			return random(2 ** 32);
-	}
-}
 
 /**
  * Starts with some of the features and goes on with one thing after another.
@@ -59,14 +43,14 @@ function misstep(driver: MockDriver, random: Random, beside: () => void): void {
 			const areas = Object.values(queue.placement);
 			const at = (areas[1 + random(3)] ?? 0) + random(260);
 			if (!memory.contains(at, 2)) break;
-			memory.writeU16(at, hostileNumber(random) & 0xffff);
+			memory.writeU16(at, plausible(random) & 0xffff);
 			break;
 		}
 		case 3:
 			queue.offerRaw(
 				Array.from({ length: 1 + random(4) }, () => ({
-					address: chance(random, 4) ? hostileNumber(random) : random(200_000),
-					length: chance(random, 4) ? hostileNumber(random) : random(4096),
+					address: chance(random, 4) ? plausible(random) : random(200_000),
+					length: chance(random, 4) ? plausible(random) : random(4096),
 					flags: random(4) * 2,
 				})),
 			);

@@ -13,11 +13,10 @@ import { PCI_ECAM_ADDRESS } from "../../src/chipset/pci-root.ts";
 import { VirtualClock } from "../../src/machine/clock.ts";
 import { Pc, PcBus } from "../../src/machine/pc.ts";
 import { makeModels, VirtioSlots } from "../../src/machine/virtio-slots.ts";
-import { hostileNumber } from "../../src/testing/hostile-driver.ts";
 import { MemoryDisk } from "../../src/virtio/memory-disk.ts";
 import { MockDriver, room, TestMemory } from "../support/mock-driver.ts";
 import { ModernPciSide, PciSpace } from "../support/pci-side.ts";
-import type { Random } from "../support/random.ts";
+import { plausible, type Random } from "../support/random.ts";
 import type { FuzzTarget } from "./target.ts";
 
 const STEPS = 150;
@@ -102,7 +101,7 @@ function assertBelow(value: number, limit: number): void {
 function touch({ bus }: Board, random: Random, address: number): void {
 	const size = pick(random, SIZES);
 	if (random(3) > 0) {
-		bus.writePhysical(address, size, hostileNumber(random));
+		bus.writePhysical(address, size, plausible(random));
 		return;
 	}
 	const value = bus.readPhysical(address, size);
@@ -115,7 +114,7 @@ const DEEDS: readonly ((board: Board, random: Random) => void)[] = [
 		space.writeConfig(
 			random(8),
 			random(64) * 4 + random(4),
-			hostileNumber(random),
+			plausible(random),
 			pick(random, SIZES),
 		),
 	(board, random) =>
@@ -129,31 +128,31 @@ const DEEDS: readonly ((board: Board, random: Random) => void)[] = [
 	({ bus }, random) => {
 		const entry = BARS + random(2) * 0x8000 + 16 * random(3);
 		const near = 0xfee0_0000 + random(2 ** 20);
-		bus.writePhysical(entry, 4, pick(random, [near, hostileNumber(random)]));
+		bus.writePhysical(entry, 4, pick(random, [near, plausible(random)]));
 		bus.writePhysical(entry + 4, 4, random(4) === 0 ? 1 : 0);
-		bus.writePhysical(entry + 8, 4, hostileNumber(random));
+		bus.writePhysical(entry + 8, 4, plausible(random));
 		bus.writePhysical(entry + 12, 4, random(2));
 	},
 	(board, random) =>
 		touch(board, random, LOCAL_APIC_ADDRESS + 16 * random(256)),
 	({ bus }, random) => {
 		bus.writePhysical(IO_APIC_ADDRESS, 4, random(0x48));
-		bus.writePhysical(IO_APIC_ADDRESS + 0x10, 4, hostileNumber(random));
+		bus.writePhysical(IO_APIC_ADDRESS + 0x10, 4, plausible(random));
 	},
 	({ bus }, random) => {
 		const at = (pick(random, PORTS) + random(8)) & 0xffff;
 		const size = pick(random, SIZES);
 		if (random(2) === 0) bus.readPort(at, size);
-		else bus.writePort(at, size, hostileNumber(random));
+		else bus.writePort(at, size, plausible(random));
 	},
 	({ bus }, random) => {
 		const number = pick(random, MSRS);
-		const high = BigInt(random(3) === 0 ? hostileNumber(random) : 0) << 32n;
-		bus.writeMsr(number, high | BigInt(hostileNumber(random) >>> 0));
+		const high = BigInt(random(3) === 0 ? plausible(random) : 0) << 32n;
+		bus.writeMsr(number, high | BigInt(plausible(random) >>> 0));
 		bus.readMsr(number);
 	},
 	({ pass }, random) => pass(random(500_000)),
-	({ moveTsc }, random) => moveTsc(BigInt(hostileNumber(random)) - 2n ** 31n),
+	({ moveTsc }, random) => moveTsc(BigInt(plausible(random)) - 2n ** 31n),
 	({ bus, interrupted }, random) => {
 		for (let i = 0; i < 4 && interrupted(); i++) {
 			const vector = bus.acknowledgeInterrupt();

@@ -6,7 +6,8 @@
 
 import { MmioBus } from "../../src/chipset/bus.ts";
 import type { GuestMemory } from "../../src/memory/guest-memory.ts";
-import { hostileNumber, misbehave } from "../../src/testing/hostile-driver.ts";
+import { misbehave } from "../../src/testing/hostile-driver.ts";
+import { plausible } from "../../src/testing/random.ts";
 import type {
 	NetBackend,
 	VsockBackend,
@@ -96,7 +97,7 @@ function setUp(make: DeviceMaker, legacy: boolean) {
 
 function touchRegisters(bus: MmioBus, random: Random): void {
 	if (chance(random, 2)) {
-		bus.write(BASE + random(0x50) * 4, 4, hostileNumber(random));
+		bus.write(BASE + random(0x50) * 4, 4, plausible(random));
 	} else {
 		bus.read(BASE + random(VIRTIO_MMIO_BYTES), chance(random, 2) ? 1 : 4);
 	}

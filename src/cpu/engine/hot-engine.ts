@@ -80,15 +80,6 @@ interface Region {
 const BATCH_REGIONS = 16;
 const BATCH_TURNS = 24;
 
-/** For `--stats`. */
-export interface HotStatistics {
-	readonly regions: number;
-	readonly regionsLive: number;
-	readonly regionModules: number;
-	readonly regionWasmBytes: number;
-	readonly regionInstructions: number;
-}
-
 export class HotEngine {
 	readonly #cold: ColdEngine;
 	readonly #cache: CodeCache;
