@@ -2,7 +2,7 @@
  * `npm test`: every check there is, in the order in which a failure is
  * cheapest to learn of, all of them even when one fails. The last line is the
  * total, `N passed, N failed, N skipped`; each check that is not a test file
- * (lint, types, layers, …) counts as one.
+ * (lint, types, layers, …) counts as one. What failed is named before it.
  *
  * The tests run on the newest Node (the development dependency `node`), those
  * beside the sources, in test/oldest and of the command line also on the
@@ -13,7 +13,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { projectRoot } from "./sources.ts";
-import { addTally, type Tally, tallyOfReport } from "./test/tally.ts";
+import {
+	addTally,
+	failuresOfReport,
+	type Tally,
+	tallyOfReport,
+} from "./test/tally.ts";
 
 const PASSED: Tally = { passed: 1, failed: 0, skipped: 0 };
 const FAILED: Tally = { passed: 0, failed: 1, skipped: 0 };
@@ -28,6 +33,9 @@ const OLDEST_FILES = [
 	"test/launch/guest",
 	"test/launch/package",
 ];
+
+/** What failed, to be said again at the end, where it is seen. */
+const failures: string[] = [];
 
 const bin = (name: string) => join(projectRoot, "node_modules", name);
 
@@ -49,6 +57,7 @@ function check(name: string, args: readonly string[]): Tally {
 	const passed = runNode(args);
 	const seconds = ((performance.now() - start) / 1000).toFixed(1);
 	console.log(`${passed ? "ok" : "FAILED"}: ${name} (${seconds} s)`);
+	if (!passed) failures.push(name);
 	return passed ? PASSED : FAILED;
 }
 
@@ -56,6 +65,7 @@ function check(name: string, args: readonly string[]): Tally {
 function fetchDebianPackages(): Tally {
 	const tally = check("Debian packages", ["scripts/debian.ts"]);
 	if (tally.failed === 0 || process.env.CI) return tally;
+	failures.pop();
 	console.log("skipped: Debian packages, and the tests that need them");
 	return SKIPPED;
 }
@@ -77,6 +87,7 @@ function vitest(node: string, args: readonly string[]): Tally {
 			node,
 		);
 		const text = existsSync(report) ? readFileSync(report, "utf8") : undefined;
+		failures.push(...(passed ? [] : failuresOfReport(text)));
 		return tallyOfReport(text, passed);
 	} finally {
 		rmSync(folder, { recursive: true, force: true });
@@ -149,6 +160,7 @@ function main(): void {
 	tallies.push(vitest(process.execPath, ["--exclude=test/oldest/**"]));
 	tallies.push(vitestOnOldest());
 	const total = tallies.reduce(addTally);
+	for (const failure of failures) console.log(`failed: ${failure}`);
 	console.log(
 		`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`,
 	);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { addTally, tallyOfReport } from "./tally.ts";
+import { addTally, failuresOfReport, tallyOfReport } from "./tally.ts";
 
 const report = (passed: number, failed: number, pending = 0, todo = 0) =>
 	JSON.stringify({
@@ -43,5 +43,37 @@ describe("addTally", () => {
 				{ passed: 10, failed: 20, skipped: 30 },
 			),
 		).toEqual({ passed: 11, failed: 22, skipped: 33 });
+	});
+});
+
+describe("failuresOfReport", () => {
+	it("names each failed test and each file that could not run", () => {
+		const failed = {
+			...{ fullName: "a thing works", status: "failed" },
+			failureMessages: ["AssertionError: 1 is not 2\n    at a.test.ts"],
+		};
+		const passed = { fullName: "another works", status: "passed" };
+		const text = JSON.stringify({
+			...JSON.parse(report(1, 1)),
+			testResults: [
+				{
+					...{ name: "a.test.ts", status: "failed" },
+					assertionResults: [failed, passed],
+				},
+				{
+					...{ name: "b.test.ts", status: "failed", message: "no such module" },
+					assertionResults: [],
+				},
+				{ name: "c.test.ts", status: "passed", assertionResults: [passed] },
+			],
+		});
+		expect(failuresOfReport(text)).toEqual([
+			"a.test.ts: a thing works: AssertionError: 1 is not 2",
+			"b.test.ts: no such module",
+		]);
+	});
+
+	it("says so when there is no report", () => {
+		expect(failuresOfReport("{")).toEqual(["the runner left no report"]);
 	});
 });

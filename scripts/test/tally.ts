@@ -51,3 +51,37 @@ function readCounts(report: string | undefined): number[] | undefined {
 		return undefined;
 	}
 }
+
+/** What of a vitest JSON report is read for the failures. */
+interface Report {
+	readonly testResults?: readonly {
+		readonly name: string;
+		readonly status: string;
+		readonly message?: string;
+		readonly assertionResults: readonly {
+			readonly fullName: string;
+			readonly status: string;
+			readonly failureMessages?: readonly string[];
+		}[];
+	}[];
+}
+
+/** A line for each failed test and each file that could not run: where, which, and the first line of why. */
+export function failuresOfReport(report: string | undefined): string[] {
+	if (readCounts(report) === undefined) return ["the runner left no report"];
+	const { testResults = [] } = JSON.parse(report as string) as Report;
+	return testResults.flatMap(({ name, status, message, assertionResults }) => {
+		const failed = assertionResults.filter((one) => one.status === "failed");
+		if (failed.length === 0 && status === "failed") {
+			return [`${name}: ${firstLine(message)}`];
+		}
+		return failed.map(
+			({ fullName, failureMessages }) =>
+				`${name}: ${fullName}: ${firstLine(failureMessages?.[0])}`,
+		);
+	});
+}
+
+function firstLine(text = ""): string {
+	return text.split("\n", 1)[0] as string;
+}
