@@ -51,6 +51,8 @@ export type ProtectPage = (physicalPage: number) => void;
 
 const PAGE = 4096;
 const CHUNK = 64;
+/** Most pages are decoded in places only: offsets that share a piece of memory. */
+const STRETCH = 256;
 /** Longest run of records made at once. */
 const MOST_RECORDS = 128;
 const MAX_INSTRUCTION_BYTES = 15;
@@ -64,7 +66,7 @@ export interface RegionHandle {
 	readonly offset: number;
 	/** The record that enters it. */
 	readonly record: number;
-	/** Number, as in `ordinals`, of the record it stands before. */
+	/** Number, as in `ordinalAt`, of the record it stands before. */
 	readonly ownOrdinal: number;
 	/** Every page it is made of. */
 	pages: readonly CodePage[];
@@ -73,21 +75,33 @@ export interface RegionHandle {
 /** Decoded code of one physical page in one mode. */
 export class CodePage {
 	readonly physical: number;
-	/** Record number in `records`, plus one, by page offset; 0 = none. */
-	readonly ordinals = new Uint16Array(PAGE);
+	/** By stretch of the page: see `ordinalAt`. */
+	readonly #ordinals: Uint16Array[] = [];
 	/** Every record made from bytes of this page. */
 	readonly records: number[] = [];
 	/** Which 64-byte chunks have been decoded. */
 	readonly chunks = new Uint8Array(PAGE / CHUNK);
 	/** Records that want a link to an offset not decoded yet. */
 	readonly wanting = new Map<number, number[]>();
-	/** Records linked to the record of an offset. */
-	readonly linked = new Map<number, number[]>();
+	/** Pairs: offset, record linked to that offset's record. One list for all, as links are many. */
+	readonly links: number[] = [];
 	/** Regions made of this page's code, whole or in part. */
 	readonly regions = new Set<RegionHandle>();
 
 	constructor(physical: number) {
 		this.physical = physical;
+	}
+
+	/** Record number in `records`, plus one; 0 = none. */
+	ordinalAt(offset: number): number {
+		const part = this.#ordinals[Math.floor(offset / STRETCH)];
+		return part === undefined ? 0 : (part[offset % STRETCH] as number);
+	}
+
+	setOrdinal(offset: number, ordinal: number): void {
+		const index = Math.floor(offset / STRETCH);
+		this.#ordinals[index] ??= new Uint16Array(STRETCH);
+		(this.#ordinals[index] as Uint16Array)[offset % STRETCH] = ordinal;
 	}
 }
 
@@ -217,12 +231,15 @@ export class CodeCache {
 		const room = this.#next + RECORD_BYTES <= ARENA_BASE + ARENA_BYTES;
 		if (own === 0 || !room) return undefined;
 		const record = this.#next;
-		const ownOrdinal = page.ordinals[offset] as number;
+		const ownOrdinal = page.ordinalAt(offset);
 		writePseudoRecord(this.#view, record, HANDLER_REGION, offset);
 		this.#view.setUint32(record + RECORD_DISPLACEMENT, slot, true);
 		this.#view.setUint32(record + RECORD_LINK, own, true);
 		this.#enter(page, offset);
-		for (const from of page.linked.get(offset) ?? []) {
+		const { links } = page;
+		for (let i = 0; i < links.length; i += 2) {
+			if (links[i] !== offset) continue;
+			const from = links[i + 1] as number;
 			this.#view.setUint32(from + RECORD_LINK, record, true);
 		}
 		this.#cacheJump(page.physical + offset, record);
@@ -243,7 +260,7 @@ export class CodeCache {
 		const { page, offset, record, ownOrdinal } = region;
 		this.setRegionPages(region, []);
 		this.#view.setUint16(record + RECORD_HANDLER, HANDLER_GOTO, true);
-		page.ordinals[offset] = ownOrdinal;
+		page.setOrdinal(offset, ownOrdinal);
 		this.onRegionDropped(region);
 	}
 
@@ -290,7 +307,7 @@ export class CodeCache {
 
 	/** A record that still holds, or 0. */
 	#known(page: CodePage, offset: number): number {
-		const ordinal = page.ordinals[offset] as number;
+		const ordinal = page.ordinalAt(offset);
 		if (ordinal === 0) return 0;
 		const record = page.records[ordinal - 1] as number;
 		const handler = this.#view.getUint16(record + RECORD_HANDLER, true);
@@ -380,11 +397,11 @@ export class CodeCache {
 		const secondPage = this.#page(second, mode);
 		mark(secondPage, 0, length - head);
 		secondPage.records.push(first);
-		const ordinal = page.ordinals[offset] as number;
+		const ordinal = page.ordinalAt(offset);
 		if (failed) this.#addFault(page, offset, decoded);
 		else this.#addInstruction(page, offset, decoded, mode);
 		secondPage.records.push(this.#next - RECORD_BYTES);
-		page.ordinals[offset] = ordinal;
+		page.setOrdinal(offset, ordinal);
 		if (!failed) this.#addPseudo(page, offset + length, HANDLER_CROSS);
 		return first;
 	}
@@ -436,7 +453,7 @@ export class CodeCache {
 		const record = this.#next;
 		this.#next += RECORD_BYTES;
 		page.records.push(record);
-		page.ordinals[offset] = page.records.length;
+		page.setOrdinal(offset, page.records.length);
 		const wanting = page.wanting.get(offset);
 		if (wanting === undefined) return;
 		page.wanting.delete(offset);
@@ -461,9 +478,7 @@ export class CodeCache {
 		offset: number,
 		target: number,
 	): void {
-		const linked = page.linked.get(offset);
-		if (linked === undefined) page.linked.set(offset, [record]);
-		else linked.push(record);
+		page.links.push(offset, record);
 		this.#view.setUint32(record + RECORD_LINK, target, true);
 		const handler = this.#view.getUint16(record + RECORD_HANDLER, true);
 		if (handler === HANDLER_CROSS) {
