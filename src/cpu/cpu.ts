@@ -228,9 +228,10 @@ export class Cpu implements SystemContext {
 		this.reset();
 	}
 
-	/** The state after RESET (Intel SDM vol. 3, "Processor State After Reset"). */
+	/** The state after RESET, between stays in generated code (Intel SDM vol. 3, "Processor State After Reset"). */
 	reset(): void {
 		resetState(this.state, this.cpuid.query(1, 0)[0]);
+		this.#code.clear();
 		this.controlChanged();
 	}
 

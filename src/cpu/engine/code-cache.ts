@@ -497,6 +497,12 @@ export class CodeCache {
 		const forgotten = this.makeRoomForForms(MOST_RECORDS + 3);
 		if (!full && !crowded && !forgotten) return page;
 		this.resets++;
+		this.clear();
+		return this.#page(page.physical, mode);
+	}
+
+	/** Forgets everything: the arena is as good as new. Nobody may stand at a record. */
+	clear(): void {
 		for (const known of this.#pages.values()) {
 			for (const region of known.regions) this.dropRegion(region);
 		}
@@ -504,7 +510,6 @@ export class CodeCache {
 		this.codePages.fill(0);
 		this.clearJumpCache();
 		this.#next = ARENA_BASE;
-		return this.#page(page.physical, mode);
 	}
 }
 
