@@ -98,7 +98,7 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 }
 
 function defaultScale(engines: readonly BenchEngine[]): Scale {
-	const interpreters: readonly BenchEngine[] = ["ours", "v86-interpreter"];
+	const interpreters: readonly BenchEngine[] = ["ours-cold", "v86-interpreter"];
 	return engines.some((e) => interpreters.includes(e)) ? "small" : "full";
 }
 
@@ -119,7 +119,7 @@ async function availableEngines(
 	const obstacles: Partial<Record<BenchEngine, string>> = {};
 	if (!existsSync(CLI)) {
 		obstacles.ours = "the project is not built; run npm run build";
-		obstacles["ours-auto"] = obstacles.ours;
+		obstacles["ours-cold"] = obstacles.ours;
 	}
 	if (!existsSync("/usr/bin/qemu-system-i386")) {
 		obstacles.qemu = "qemu-system-i386 is not installed";

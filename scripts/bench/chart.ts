@@ -11,12 +11,12 @@ import { meanSpeedRatio, type Report, type Row, speedRatio } from "./report.ts";
 const BASELINE: BenchEngine = "v86";
 const COLOURS: Partial<Record<BenchEngine, string>> = {
 	ours: "#2563eb",
-	"ours-auto": "#93c5fd",
+	"ours-cold": "#93c5fd",
 	qemu: "#9ca3af",
 };
 const LABELS: Partial<Record<BenchEngine, string>> = {
 	ours: "lguest",
-	"ours-auto": "lguest, --engine auto",
+	"ours-cold": "lguest, --engine cold",
 	qemu: "QEMU TCG (native code)",
 };
 

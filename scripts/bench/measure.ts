@@ -28,7 +28,7 @@ import {
 /** What can be compared; `native` is the machine itself. */
 export const ENGINES = [
 	"ours",
-	"ours-auto",
+	"ours-cold",
 	"v86",
 	"v86-interpreter",
 	"qemu",
@@ -40,7 +40,7 @@ export type BenchEngine = (typeof ENGINES)[number];
 
 const DRIVER_NAME: Readonly<Record<string, EngineName>> = {
 	ours: "lguest",
-	"ours-auto": "lguest-auto",
+	"ours-cold": "lguest-cold",
 	v86: "v86",
 	"v86-interpreter": "v86-interpreter",
 	qemu: "qemu",

@@ -131,9 +131,8 @@ const PAIRS: readonly (readonly [BenchEngine, BenchEngine])[] = [
 	["ours", "v86"],
 	["ours", "qemu"],
 	["ours", "native"],
-	["ours", "v86-interpreter"],
-	["ours-auto", "v86"],
-	["ours-auto", "ours"],
+	["ours-cold", "v86-interpreter"],
+	["ours", "ours-cold"],
 	["qemu", "v86"],
 ];
 

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 /** An engine that can run a guest; `lguest` is the one under test. */
 export type EngineName =
 	| "lguest"
-	| "lguest-auto"
+	| "lguest-cold"
 	| "qemu"
 	| "v86"
 	| "v86-interpreter";
@@ -44,8 +44,8 @@ export function commandFor(engine: EngineName, image: GuestImage): string[] {
 	switch (engine) {
 		case "lguest":
 			return lguest(image, []);
-		case "lguest-auto":
-			return lguest(image, ["--engine", "auto"]);
+		case "lguest-cold":
+			return lguest(image, ["--engine", "cold"]);
 		case "qemu":
 			return qemu(image);
 		case "v86":
