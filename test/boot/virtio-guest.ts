@@ -108,7 +108,7 @@ async function startPeer(
 		breathe,
 		networks: nets.map((net, index) => ({
 			...{
-				backend: cardOf(net, options),
+				backend: net.port(),
 				mac: Uint8Array.of(2, 0, 0, 0, index, 2),
 			},
 			offloads: index === 0,
@@ -200,7 +200,10 @@ async function main(options: VirtioGuestOptions): Promise<void> {
 		transport: options.transport,
 		packedRings: options.packedRings,
 		networks: nets.map((net, index) => ({
-			...{ backend: net.port(), mac: Uint8Array.of(2, 0, 0, 0, index, 1) },
+			...{
+				backend: cardOf(net, options),
+				mac: Uint8Array.of(2, 0, 0, 0, index, 1),
+			},
 		})),
 		balloon,
 		shares: await sharesOf(options.shares ?? {}),
