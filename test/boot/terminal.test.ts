@@ -1,7 +1,8 @@
 /**
- * `lguest run` on a real terminal: raw while the guest runs, and as it was
- * before whichever way the guest ends. The terminal is a pseudo-terminal made
- * by `script`, which every Debian has; the guests are a few bytes of code.
+ * `lguest` on a real terminal: raw while the guest runs, and as it was before
+ * whichever way the guest ends. The terminal is a pseudo-terminal made
+ * by `script`, which every Debian has; the guests are a few bytes of code, and
+ * for the classic command line `guests/paravirt`.
  * Relies on the built command line program.
  */
 
@@ -16,6 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { paravirtKernel } from "../support/paravirt-guest.ts";
 import { CLI } from "./engines.ts";
 import {
 	debugExitCode,
@@ -58,14 +60,13 @@ class TerminalSession {
 	readonly #child: ChildProcess;
 	readonly #ended: Promise<unknown>;
 
-	constructor(code: readonly number[], options: readonly string[] = []) {
-		const image = join(directory, "guest");
-		writeFileSync(image, multibootImage(code));
+	/** The command line is that of `lguest`. */
+	constructor(args: readonly string[]) {
 		for (const name of ["before", "after", "status", "pid"]) {
 			rmSync(join(directory, name), { force: true });
 		}
-		const command = [process.execPath, CLI, "run", "--memory", "8M"];
-		const quoted = [...command, ...options, image].map((word) => `'${word}'`);
+		const command = [process.execPath, CLI, ...args];
+		const quoted = command.map((word) => `'${word}'`);
 		const shell = [
 			"stty -g > before",
 			`sh -c 'echo $$ > pid; exec "$0" "$@"' ${quoted.join(" ")}`,
@@ -123,9 +124,15 @@ class TerminalSession {
 
 function start(
 	code: readonly number[],
-	options?: readonly string[],
+	options: readonly string[] = [],
 ): TerminalSession {
-	session = new TerminalSession(code, options);
+	const image = join(directory, "guest");
+	writeFileSync(image, multibootImage(code));
+	return startWith(["run", "--memory", "8M", ...options, image]);
+}
+
+function startWith(args: readonly string[]): TerminalSession {
+	session = new TerminalSession(args);
 	return session;
 }
 
@@ -174,5 +181,37 @@ describe.skipIf(!hasScript)("lguest run gives the terminal back", () => {
 		await session.shows(`#${bytes}`);
 		session.signal("SIGTERM");
 		expect(await session.end()).toBe(143);
+	});
+});
+
+describe.skipIf(!hasScript)("lguest MIB KERNEL gives the terminal back", () => {
+	/** It waits for a key once all else is done. */
+	async function startClassic(): Promise<TerminalSession> {
+		const kernel = join(directory, "vmlinux");
+		const disk = join(directory, "disk");
+		writeFileSync(kernel, await paravirtKernel("H"));
+		writeFileSync(disk, new Uint8Array(64 * 512));
+		const session = startWith([`--block=${disk}`, "--rng", "8", kernel]);
+		await session.shows("ready for input");
+		return session;
+	}
+
+	it("after three Ctrl-C in a row, with the status it always had", {
+		timeout: 2 * MINUTE,
+	}, async () => {
+		const session = await startClassic();
+		session.type(CTRL_C.repeat(3));
+		expect(await session.end()).toBe(2);
+		expect(session.output).not.toContain("CRASH");
+	});
+
+	it("when the Guest powers down, having passed on what was typed", {
+		timeout: 2 * MINUTE,
+	}, async () => {
+		const session = await startClassic();
+		session.type("hello");
+		expect(await session.end()).toBe(1);
+		expect(session.output).toContain("ok console: what was typed arrives");
+		expect(session.output).toContain("lguest: CRASH: Power down");
 	});
 });

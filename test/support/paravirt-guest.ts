@@ -83,6 +83,8 @@ class Mirror implements NetBackend {
 export interface ParavirtRun {
 	readonly lines: string[];
 	readonly ending: LguestEnding;
+	/** Instructions retired in compiled regions. */
+	readonly hotRetired: number;
 }
 
 /** Runs a kernel to its end. */
@@ -128,5 +130,6 @@ export async function runParavirt(
 		],
 	});
 	const ending = await machine.run();
-	return { lines: text.split("\n").filter((line) => line !== ""), ending };
+	const lines = text.split("\n").filter((line) => line !== "");
+	return { lines, ending, hotRetired: machine.cpu.statistics.hotRetired };
 }
