@@ -20,7 +20,7 @@ compares it.
 
 /** The whole page. */
 export function cliReference(): string {
-	const names = [[], ["run"], ["info"]];
+	const names = [[], ["run"], ["info"], ["disk"]];
 	const pages = names.map(
 		(name) =>
 			`## \`${["lguest", ...name].join(" ")}\`\n\n\`\`\`text\n${helpOf(name)}\n\`\`\`\n`,

@@ -92,12 +92,14 @@ export type {
 	VsockOptions,
 } from "./machine/virtio-slots.ts";
 export { type ByteStore, MemoryStore } from "./storage/byte-store.ts";
+export { commitQcow2 } from "./storage/qcow2/commit.ts";
 export type {
 	ClusterUnpacker,
 	ClusterUnpackers,
 } from "./storage/qcow2/compressed-clusters.ts";
 export { createQcow2, type Qcow2Creation } from "./storage/qcow2/create.ts";
 export {
+	type OwnRange,
 	Qcow2Disk,
 	type Qcow2Options,
 	readQcow2Header,

@@ -8,8 +8,11 @@
  * @journey L:110 What do you want?
  */
 
-import { CommanderError, Option, Command as Parser } from "commander";
-import { INFO_HELP, PROGRAM_HELP, RUN_HELP } from "./help-text.ts";
+import { Argument, CommanderError, Option, Command as Parser } from "commander";
+import { DISK_ACTIONS, type DiskAction } from "./disk-command.ts";
+import type { ImageFile } from "./disk-files.ts";
+import { DISK_HELP, INFO_HELP, PROGRAM_HELP, RUN_HELP } from "./help-text.ts";
+import { parseImage } from "./options/disk.ts";
 import { type OptionValues, RUN_OPTIONS } from "./options/index.ts";
 import { badOption, OPTION_GROUPS, type RunOption } from "./options/option.ts";
 
@@ -26,6 +29,11 @@ export type Command =
 	| { readonly kind: "help"; readonly text: string }
 	| { readonly kind: "version" }
 	| { readonly kind: "info"; readonly paths: readonly string[] }
+	| {
+			readonly kind: "disk";
+			readonly action: DiskAction;
+			readonly images: readonly ImageFile[];
+	  }
 	| { readonly kind: "run"; readonly options: RunOptions };
 
 /** Understands everything behind the program's name. */
@@ -75,6 +83,7 @@ export class CommandLineParser {
 			.addHelpText("after", PROGRAM_HELP);
 		this.#addRun();
 		this.#addInfo();
+		this.#addDisk();
 	}
 
 	get commandNames(): string[] {
@@ -123,6 +132,19 @@ export class CommandLineParser {
 			.argument("<kernel...>")
 			.addHelpText("after", INFO_HELP)
 			.action((paths: string[]) => this.#onCommand({ kind: "info", paths }));
+	}
+
+	#addDisk(): void {
+		this.#quiet(this.program.command("disk"))
+			.summary("say what a disk image is; commit or discard an overlay")
+			.usage(`<${DISK_ACTIONS.join("|")}> <image[,format=raw|qcow2]...>`)
+			.addArgument(new Argument("<action>").choices(DISK_ACTIONS))
+			.argument("<image...>")
+			.addHelpText("after", DISK_HELP)
+			.action((action: DiskAction, images: string[]) => {
+				const parsed = images.map(parseImage);
+				this.#onCommand({ kind: "disk", action, images: parsed });
+			});
 	}
 
 	#quiet(parser: Parser): Parser {

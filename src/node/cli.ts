@@ -14,6 +14,7 @@ import { LguestError } from "../index.ts";
 import { parseCommandLine, type RunOptions } from "./arguments.ts";
 import { isClassic, parseClassic } from "./classic-arguments.ts";
 import { classicCommand } from "./classic-command.ts";
+import { diskCommand } from "./disk-command.ts";
 import { execCommand } from "./exec-command.ts";
 import { keepHeapSmall } from "./heap.ts";
 import { infoCommand } from "./info-command.ts";
@@ -34,6 +35,8 @@ async function main(args: readonly string[]): Promise<number> {
 			return 0;
 		case "info":
 			return infoCommand(command.paths);
+		case "disk":
+			return diskCommand(command.action, command.images);
 		case "run":
 			return run(command.options);
 	}

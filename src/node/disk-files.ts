@@ -15,13 +15,14 @@
  * @journey L:149 Which disk is that?
  */
 
-import { open as openFile, rm } from "node:fs/promises";
+import { open as openFile, rename, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import {
 	createQcow2,
 	isQcow2,
 	OverlayDisk,
 	Qcow2Disk,
+	type Qcow2Header,
 	RawDisk,
 	readQcow2Header,
 	UsageError,
@@ -49,6 +50,83 @@ export interface DiskRequest {
 
 /** Images on top of images: more is a mistake, or a trap. */
 const MOST_LAYERS = 32;
+
+/** An image file, by itself. */
+export interface ImageFile {
+	readonly path: string;
+	readonly format?: DiskFormat;
+}
+
+/** Opens an overlay and the disk below it, both for writing. Throws `UsageError`. */
+export async function openOverlayAndBelow({
+	path,
+	format,
+}: ImageFile): Promise<Qcow2Disk> {
+	const disk = await openImage(path, format, false, [], false);
+	if (disk instanceof Qcow2Disk) return disk;
+	await disk.close?.();
+	throw noOverlay(path);
+}
+
+/**
+ * An overlay is made empty: a new one takes its place, on top of the same disk.
+ * That disk need not be there. Throws `UsageError`.
+ */
+export async function emptyOverlay({ path, format }: ImageFile): Promise<void> {
+	const { store, status } = await openFileStore(path, false);
+	let lock: DiskLock | undefined;
+	try {
+		lock = await lockDisk(path, status, false);
+		if ((format ?? (await formatOf(path, store))) === "raw") {
+			throw noOverlay(path);
+		}
+		const header = await named(path, () => readQcow2Header(store));
+		await replaceByEmpty(path, header, status.mode);
+	} finally {
+		lock?.release();
+		await store.close();
+	}
+}
+
+async function replaceByEmpty(
+	path: string,
+	header: Qcow2Header,
+	mode: number,
+): Promise<void> {
+	const { backingName, backingFormat, sizeBytes, clusterBits } = header;
+	if (header.snapshotCount > 0) {
+		throw new UsageError(`The image ${path} has snapshots.`, {
+			hint: "qemu-img snapshot -l lists them and -d deletes them.",
+		});
+	}
+	if (backingName === undefined) throw noOverlay(path);
+	if (backingFormat !== "raw" && backingFormat !== "qcow2") {
+		throw strangeBacking(path, backingName, backingFormat);
+	}
+	const fresh = `${path}.${process.pid}.new`;
+	try {
+		const file = await openFile(fresh, "wx+", mode & 0o777);
+		const store = new FileStore(file, 0, false);
+		try {
+			await createQcow2(store, {
+				...{ sizeBytes, clusterBits },
+				backing: { name: backingName, format: backingFormat },
+			});
+		} finally {
+			await store.close();
+		}
+		await rename(fresh, path);
+	} catch (error) {
+		await rm(fresh, { force: true });
+		throw cannotCreate(path, error);
+	}
+}
+
+function noOverlay(path: string): UsageError {
+	return new UsageError(`${path} is no overlay: it is on top of no disk.`, {
+		hint: "--disk FILE,overlay=PATH makes one.",
+	});
+}
 
 /** Opens what is asked for; `close` of the disk closes and unlocks everything. Throws `UsageError`. */
 export async function openDisk(request: DiskRequest): Promise<BlockBackend> {
@@ -125,6 +203,7 @@ async function openImage(
 	wanted: DiskFormat | undefined,
 	readOnly: boolean,
 	above: readonly string[],
+	isBelowReadOnly = true,
 ): Promise<BlockBackend> {
 	const { store, status } = await openFileStore(path, readOnly);
 	let lock: DiskLock | undefined;
@@ -138,7 +217,7 @@ async function openImage(
 		const disk =
 			format === "raw"
 				? new RawDisk(store)
-				: await openQcow2(path, store, [...above, identity]);
+				: await openQcow2(path, store, [...above, identity], isBelowReadOnly);
 		return lock === undefined ? disk : unlocking(disk, lock);
 	} catch (error) {
 		lock?.release();
@@ -160,13 +239,13 @@ async function openQcow2(
 	path: string,
 	store: FileStore,
 	above: readonly string[],
+	isBelowReadOnly: boolean,
 ): Promise<BlockBackend> {
 	const header = await named(path, () => readQcow2Header(store));
-	const { backingName, backingFormat } = header;
 	const backing =
-		backingName === undefined
+		header.backingName === undefined
 			? undefined
-			: await openBacking(path, backingName, backingFormat, above);
+			: await openBacking(path, header, isBelowReadOnly, above);
 	try {
 		return await named(path, () =>
 			Qcow2Disk.open(store, {
@@ -182,8 +261,8 @@ async function openQcow2(
 
 async function openBacking(
 	path: string,
-	name: string,
-	format: string | undefined,
+	{ backingName: name = "", backingFormat: format }: Qcow2Header,
+	readOnly: boolean,
 	above: readonly string[],
 ): Promise<BlockBackend> {
 	// "json:{...}", "nbd://...": QEMU's own ways to say what lies below.
@@ -194,17 +273,25 @@ async function openBacking(
 		);
 	}
 	if (format !== "raw" && format !== "qcow2") {
-		throw new UsageError(
-			format === undefined
-				? `The image ${path} does not record the format of "${name}" below it.`
-				: `The image ${path} is on top of "${name}" in format ${format}, which lguest cannot read.`,
-			{
-				hint: `qemu-img rebase -u -F raw|qcow2 -b "${name}" ${path} records it.`,
-			},
-		);
+		throw strangeBacking(path, name, format);
 	}
 	const file = name.replace(/^file:/, "");
-	return openImage(resolve(dirname(path), file), format, true, above);
+	return openImage(resolve(dirname(path), file), format, readOnly, above);
+}
+
+function strangeBacking(
+	path: string,
+	name: string,
+	format: string | undefined,
+): UsageError {
+	return new UsageError(
+		format === undefined
+			? `The image ${path} does not record the format of "${name}" below it.`
+			: `The image ${path} is on top of "${name}" in format ${format}, which lguest cannot read.`,
+		{
+			hint: `qemu-img rebase -u -F raw|qcow2 -b "${name}" ${path} records it.`,
+		},
+	);
 }
 
 function formatByName(path: string): DiskFormat {

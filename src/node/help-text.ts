@@ -26,6 +26,22 @@ Says of each file what kind of kernel it is, its version, how it is packed,
 whether it can be an lguest Guest, and how lguest would run it.
 `;
 
+/** Below `lguest disk --help`. */
+export const DISK_HELP = `
+info     says how large the disk is, what it is on top of, and how much of it
+         the image holds itself.
+commit   writes what an overlay holds into the disk below it. The overlay is
+         empty afterwards; other overlays of that disk are noise then.
+discard  throws away what an overlay holds.
+
+An image called .qcow2 is qcow2, any other raw, unless format= says otherwise.
+No guest may be using the images.
+
+Examples:
+  lguest run --disk disk.img,overlay=changes.qcow2 vmlinuz -- root=/dev/vda
+  lguest disk commit changes.qcow2
+`;
+
 /** Below `lguest run --help`. */
 export const RUN_HELP = `
 The kernel is a Linux bzImage (vmlinuz), an ELF vmlinux or a multiboot image,

@@ -4,7 +4,7 @@
  * @journey P:486 Disks on the command line
  */
 
-import type { DiskFormat, DiskRequest } from "../disk-files.ts";
+import type { DiskFormat, DiskRequest, ImageFile } from "../disk-files.ts";
 import { badOption, runOption } from "./option.ts";
 
 /** One `--disk`. */
@@ -38,6 +38,18 @@ function parseDisk(text: string): DiskArgument {
 	return { path, ...disk };
 }
 
+/** An image that is not for a guest: `FILE[,format=...]`. */
+export function parseImage(text: string): ImageFile {
+	const { path, format, ...others } = parseDisk(text);
+	if (Object.keys(others).length > 0) {
+		throw badOption(
+			`"${text}": only format= may stand behind an image here.`,
+			"Try: lguest disk info disk.qcow2",
+		);
+	}
+	return { path, ...(format !== undefined && { format }) };
+}
+
 function meaningOf(word: string, text: string): Omit<DiskArgument, "path"> {
 	const [name = "", ...rest] = word.split("=");
 	const value = rest.join("=");
@@ -67,7 +79,7 @@ export const diskOption = runOption<"disks", readonly DiskArgument[]>({
 		"A disk image or a block device; the option may be repeated. Behind the file, separated by commas:",
 		"",
 		"* `ro`: the guest may not write.",
-		"* `overlay`: what the guest writes is forgotten at the end. `overlay=FILE`: it is kept in FILE, a qcow2 image on top of the disk, which is made if it does not exist; `qemu-img commit FILE` writes it down into the disk, removing FILE throws it away.",
+		"* `overlay`: what the guest writes is forgotten at the end. `overlay=FILE`: it is kept in FILE, a qcow2 image on top of the disk, which is made if it does not exist; `lguest disk commit FILE` writes it down into the disk, `lguest disk discard FILE` throws it away, and so does removing FILE.",
 		"* `format=raw` or `format=qcow2`: without it a file called `.qcow2` is qcow2 and any other raw. The contents are never used to guess, because a guest can write what it likes into a raw disk.",
 		"* `serial=TEXT`: how the guest knows the disk again, `disk0` and so on if not given.",
 		"",

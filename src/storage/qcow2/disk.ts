@@ -48,6 +48,14 @@ export async function readQcow2Header(store: ByteStore): Promise<Qcow2Header> {
 	return parseHeader(bytes);
 }
 
+/** A range of the disk about which an image has something to say itself. */
+export interface OwnRange {
+	/** In bytes, from the disk's start. */
+	readonly offset: number;
+	readonly lengthBytes: number;
+	readonly isZero: boolean;
+}
+
 /** A part of a request that lies in one cluster. */
 interface Piece {
 	readonly cluster: number;
@@ -123,6 +131,34 @@ export class Qcow2Disk implements BlockBackend {
 				hint: "qemu-img check tells more about it.",
 				cause: error,
 			});
+		}
+	}
+
+	get header(): Qcow2Header {
+		return this.#image.header;
+	}
+
+	/** The disk that this one is on top of. */
+	get backing(): BlockBackend | undefined {
+		return this.#backing;
+	}
+
+	/** In order, at most a cluster each; everything else is as it is below. */
+	async *ownRanges(): AsyncGenerator<OwnRange> {
+		const size = this.#clusterBytes;
+		const end = Math.ceil(this.sizeBytes / size);
+		const { entriesPerTable } = this.#image;
+		for (let cluster = 0; cluster < end; ) {
+			if (this.#image.hasNoTable(cluster)) {
+				cluster += entriesPerTable - (cluster % entriesPerTable);
+				continue;
+			}
+			const { kind } = await this.#image.lookUp(cluster);
+			const offset = cluster * size;
+			const lengthBytes = Math.min(size, this.sizeBytes - offset);
+			cluster++;
+			if (kind === "none") continue;
+			yield { offset, lengthBytes, isZero: kind === "zero" };
 		}
 	}
 
