@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { CLI } from "../test/boot/engines.ts";
 import { runsI386 } from "../test/boot/native-userland.ts";
+import { BLOCK_WORKLOADS, buildBlockImage } from "./bench/block.ts";
 import { drawChart } from "./bench/chart.ts";
 import { buildBenchImage } from "./bench/guest-image.ts";
 import {
@@ -27,11 +28,18 @@ import {
 	formatReport,
 	type Report,
 } from "./bench/report.ts";
-import { BOOT, RATE, type Scale, WORKLOADS } from "./bench/workloads.ts";
+import {
+	BOOT,
+	RATE,
+	type Scale,
+	WORKLOADS,
+	type Workload,
+} from "./bench/workloads.ts";
 import { debianAsset, installTools } from "./debian.ts";
 
 const USAGE = `usage: npm run bench -- [options]
 --list             names the workloads
+--block            disks: their workloads instead of those of the processor
 --only A,B         these workloads only
 --engines A,B      of ${ENGINES.join(", ")}
 --rounds N         rounds to run (3)
@@ -44,6 +52,7 @@ const PROJECT = resolve(fileURLToPath(new URL("..", import.meta.url)));
 const GUEST_MIB = 256;
 
 interface Options {
+	readonly block: boolean;
 	readonly only: readonly string[] | undefined;
 	readonly engines: readonly BenchEngine[];
 	readonly rounds: number;
@@ -62,10 +71,11 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 	const { values } = parseArgs({
 		args: [...args],
 		options: {
+			block: { type: "boolean", default: false },
 			list: { type: "boolean", default: false },
 			help: { type: "boolean", default: false },
 			only: { type: "string" },
-			engines: { type: "string", default: "ours,v86,qemu,native" },
+			engines: { type: "string" },
 			rounds: { type: "string", default: "3" },
 			scale: { type: "string" },
 			output: { type: "string", default: join(PROJECT, ".cache/bench") },
@@ -74,7 +84,9 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 	});
 	if (values.help) return "help";
 	if (values.list) return "list";
-	const engines = values.engines.split(",").map((name) => {
+	// The machine itself has no disk of ours.
+	const usual = values.block ? "ours,v86,qemu" : "ours,v86,qemu,native";
+	const engines = (values.engines ?? usual).split(",").map((name) => {
 		return oneOf("engine", name, ENGINES);
 	});
 	const rounds = Number(values.rounds);
@@ -83,12 +95,15 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 			`--rounds takes a number from 1, not ${values.rounds}`,
 		);
 	}
-	const known = [BOOT, RATE, ...WORKLOADS].map(({ name }) => name);
+	const known = [BOOT, RATE, ...WORKLOADS, ...BLOCK_WORKLOADS].map(
+		({ name }) => name,
+	);
 	const only = values.only?.split(",").map((name) => {
 		return oneOf("workload", name, known);
 	});
 	const scale = values.scale ?? defaultScale(engines);
 	return {
+		block: values.block,
 		only,
 		engines,
 		rounds,
@@ -137,7 +152,9 @@ async function availableEngines(
 async function makePlan(options: Options): Promise<Plan> {
 	await installTools("bench");
 	const kernel = await debianAsset("kernel-686");
-	const image = await buildBenchImage();
+	const { block } = options;
+	const blockImage = block ? await buildBlockImage() : undefined;
+	const image = block ? blockImage : await buildBenchImage();
 	if (kernel === undefined || image === undefined) {
 		throw new UsageError("the benchmark needs Debian's kernel and busybox");
 	}
@@ -146,13 +163,20 @@ async function makePlan(options: Options): Promise<Plan> {
 	return {
 		kernel,
 		image,
-		workloads: WORKLOADS.filter(({ name }) => wanted(name)),
+		...(blockImage && { disk: blockImage.disk }),
+		workloads: workloadsOf(options).filter(({ name }) => wanted(name)),
 		scale: options.scale,
-		boot: wanted(BOOT.name),
+		boot: !block && wanted(BOOT.name),
 		// Counting costs a boot of its own, so it is left to those who ask.
-		rate: options.only?.includes(RATE.name) ?? options.scale === "small",
+		rate:
+			options.only?.includes(RATE.name) ??
+			(!block && options.scale === "small"),
 		memoryMiB: GUEST_MIB,
 	};
+}
+
+function workloadsOf({ block }: Options): readonly Workload[] {
+	return block ? BLOCK_WORKLOADS : WORKLOADS;
 }
 
 async function run(options: Options): Promise<number> {
@@ -172,7 +196,7 @@ async function run(options: Options): Promise<number> {
 			peakMiB[engine] = Math.max(peakMiB[engine] ?? 0, result.peakMiB);
 		}
 	}
-	const { rows, failures } = buildRows(samples, engines);
+	const { rows, failures } = buildRows(samples, engines, workloadsOf(options));
 	const report: Report = {
 		date: new Date().toISOString(),
 		scale: options.scale,
@@ -185,7 +209,7 @@ async function run(options: Options): Promise<number> {
 		failures,
 	};
 	process.stdout.write(`${formatReport(report)}\n`);
-	await save(report, options.output);
+	if (!options.block) await save(report, options.output);
 	return failures.length === 0 ? 0 : 1;
 }
 
@@ -202,7 +226,12 @@ async function save(report: Report, directory: string): Promise<void> {
 }
 
 function list(): void {
-	for (const { name, about } of [BOOT, RATE, ...WORKLOADS]) {
+	for (const { name, about } of [
+		BOOT,
+		RATE,
+		...WORKLOADS,
+		...BLOCK_WORKLOADS,
+	]) {
 		process.stdout.write(`${name.padEnd(20)}${about}\n`);
 	}
 }

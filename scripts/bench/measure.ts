@@ -5,7 +5,7 @@
  * driver of the boot tests; `scripts/bench.ts` relies on it.
  */
 
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { EngineName } from "../../test/boot/engines.ts";
@@ -49,7 +49,9 @@ const DRIVER_NAME: Readonly<Record<string, EngineName>> = {
 /** What every session of a run has in common. */
 export interface Plan {
 	readonly kernel: string;
-	readonly image: BenchImage;
+	readonly image: Pick<BenchImage, "initrd"> & Partial<BenchImage>;
+	/** An image that each session gets a copy of, and its modules are loaded. */
+	readonly disk?: string;
 	readonly workloads: readonly Workload[];
 	readonly scale: Scale;
 	readonly boot: boolean;
@@ -114,7 +116,8 @@ async function measureSession(
 	const samples: Sample[] = [];
 	const remaining = [...workloads];
 	const started = performance.now();
-	const session = await open(engine, plan);
+	const directory = await mkdtemp(join(tmpdir(), "lguest-bench-"));
+	const session = await open(engine, plan, directory);
 	let unusable = true;
 	let current: Workload | undefined;
 	let peakMiB: number | undefined;
@@ -126,6 +129,9 @@ async function measureSession(
 			if (remaining.length > 0) {
 				await session.shell(PATIENCE);
 				await session.run(`cd ${GUEST_DIRECTORY}`, PATIENCE);
+				if (plan.disk !== undefined) {
+					await session.run("sh /lib/modules/load", PATIENCE);
+				}
 			}
 		}
 		unusable = false;
@@ -141,16 +147,26 @@ async function measureSession(
 		samples.push({ engine, workload, failure: error.message });
 	} finally {
 		await session.close();
+		await rm(directory, { recursive: true, force: true });
 	}
 	return { samples, remaining, unusable, ...(peakMiB && { peakMiB }) };
 }
 
-async function open(engine: BenchEngine, plan: Plan): Promise<GuestSession> {
-	if (engine === "native") return nativeSession(plan.image.nativeDirectory);
+async function open(
+	engine: BenchEngine,
+	plan: Plan,
+	directory: string,
+): Promise<GuestSession> {
+	if (engine === "native") {
+		return nativeSession(plan.image.nativeDirectory ?? directory);
+	}
+	const disk = plan.disk && join(directory, "disk.img");
+	if (plan.disk && disk) await copyFile(plan.disk, disk);
 	return GuestSession.boot(driverName(engine), {
 		kernel: plan.kernel,
 		initrd: plan.image.initrd,
 		memoryMiB: plan.memoryMiB,
+		...(disk && { disk }),
 	});
 }
 

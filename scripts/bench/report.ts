@@ -10,7 +10,13 @@ import { cpus, totalmem } from "node:os";
 import { debianAssetOrigin } from "../debian.ts";
 import type { BenchEngine, Sample } from "./measure.ts";
 import { geometricMean, median, relativeSpread } from "./statistics.ts";
-import { BOOT, RATE, type Scale, WORKLOADS } from "./workloads.ts";
+import {
+	BOOT,
+	RATE,
+	type Scale,
+	WORKLOADS,
+	type Workload,
+} from "./workloads.ts";
 
 /** One engine's result for one workload over all rounds. */
 export interface Cell {
@@ -47,10 +53,11 @@ export interface Report {
 export function buildRows(
 	samples: readonly Sample[],
 	engines: readonly BenchEngine[],
+	workloads: readonly Workload[] = WORKLOADS,
 ): { rows: Row[]; failures: Sample[] } {
 	const failures = samples.filter((sample) => sample.failure !== undefined);
 	const rows: Row[] = [];
-	for (const { name, about } of [BOOT, RATE, ...WORKLOADS]) {
+	for (const { name, about } of [BOOT, RATE, ...workloads]) {
 		const good = samples.filter(
 			(sample) => sample.workload === name && sample.value !== undefined,
 		);

@@ -22,6 +22,8 @@ const { values, positionals } = parseArgs({
 		"disable-jit": { type: "boolean", default: false },
 		memory: { type: "string", default: "256M" },
 		initrd: { type: "string" },
+		/** A copy of it in memory is the first IDE disk. */
+		disk: { type: "string" },
 		stats: { type: "string" },
 		/** Ends the run when the console has shown this text. */
 		"stop-at": { type: "string" },
@@ -43,6 +45,7 @@ const emulator = new V86({
 	vga_bios: { buffer: bytesOf(vgaBios) },
 	bzimage: { buffer: bytesOf(kernel) },
 	...(values.initrd && { initrd: { buffer: bytesOf(values.initrd) } }),
+	...(values.disk && { hda: { buffer: bytesOf(values.disk) } }),
 	cmdline: kernelArguments.join(" "),
 	disable_jit: values["disable-jit"],
 	disable_keyboard: true,

@@ -64,7 +64,11 @@ async function collect(
 async function dependenciesOf(path: string): Promise<string[]> {
 	const text = (await readFile(path)).toString("latin1");
 	const list = /\0depends=([^\0]*)\0/.exec(text)?.[1] ?? "";
-	return list.split(",").filter((name) => name !== "");
+	// Here, too, file names may have dashes.
+	return list
+		.split(",")
+		.filter((name) => name !== "")
+		.map((name) => name.replaceAll("-", "_"));
 }
 
 function memberPattern(name: string): string {

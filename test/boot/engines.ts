@@ -22,6 +22,8 @@ export interface GuestImage {
 	readonly memoryMiB?: number;
 	/** Kernel arguments after `console=ttyS0`. */
 	readonly arguments?: readonly string[];
+	/** A raw image: a virtio disk, or v86's IDE disk, which forgets what is written. */
+	readonly disk?: string;
 	/** Where the engine writes counters when it ends; lguest and v86 only. */
 	readonly statsFile?: string;
 	/** Console text at which to end; for v86, which cannot be powered off. */
@@ -94,6 +96,7 @@ function commonOptions(image: GuestImage): string[] {
 		"--memory",
 		`${image.memoryMiB ?? DEFAULT_MEMORY_MIB}M`,
 		...(image.initrd === undefined ? [] : ["--initrd", image.initrd]),
+		...(image.disk === undefined ? [] : ["--disk", image.disk]),
 		...(image.statsFile === undefined ? [] : ["--stats", image.statsFile]),
 	];
 }
@@ -106,6 +109,14 @@ function qemu(image: GuestImage): string[] {
 		...["-serial", "stdio", "-m", `${image.memoryMiB ?? DEFAULT_MEMORY_MIB}M`],
 		...["-kernel", image.kernel],
 		...(image.initrd === undefined ? [] : ["-initrd", image.initrd]),
+		...(image.disk === undefined ? [] : qemuDisk(image.disk)),
 		...["-append", kernelArguments(image).join(" ")],
+	];
+}
+
+function qemuDisk(path: string): string[] {
+	return [
+		...["-drive", `file=${path},format=raw,if=none,id=disk`],
+		...["-device", "virtio-blk-pci,drive=disk"],
 	];
 }

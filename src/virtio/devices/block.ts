@@ -52,7 +52,14 @@ import {
 const QUEUE_SIZE = 128;
 /** Requests at the backend; each holds a piece of its data. */
 const MOST_IN_FLIGHT = 16;
-const PIECE_BYTES = 256 * 1024;
+/** As much as Linux asks for where memory is in pages: one trip to the backend. */
+const READ_PIECE_BYTES = 512 * 1024;
+/** What is written gets a new buffer each time, so it stays small. */
+const WRITE_PIECE_BYTES = 256 * 1024;
+/** Buffers kept for later reads; new ones are made of zeroes, which takes as long as reading. */
+const MOST_SPARE_BUFFERS = 8;
+/** Smaller reads get a buffer of their own. */
+const LEAST_SPARE_USE_BYTES = 32 * 1024;
 
 const FEATURES = featureSet(
 	VIRTIO_BLK_F_SIZE_MAX,
@@ -81,6 +88,7 @@ export class Block implements DeviceModel {
 	readonly #serial: Uint8Array;
 	#port!: DevicePort;
 	#inFlight = 0;
+	readonly #spareBuffers: Uint8Array[] = [];
 	/** Requests from before a reset must land before those from after it. */
 	#draining = false;
 	#onIdle: (() => void)[] = [];
@@ -204,19 +212,35 @@ export class Block implements DeviceModel {
 		const move = isWrite
 			? (at: number, bytes: number) => this.#writePiece(job, at, bytes)
 			: (at: number, bytes: number) => this.#readPiece(job, at, bytes);
-		const moved = inPieces(job.chain, dataBytes, move);
+		const pieceBytes = isWrite ? WRITE_PIECE_BYTES : READ_PIECE_BYTES;
+		const moved = inPieces(job.chain, dataBytes, pieceBytes, move);
 		return isWrite ? this.#written(moved) : succeeded(moved);
 	}
 
 	#readPiece(job: Job, at: number, lengthBytes: number): Completion {
-		const bytes = new Uint8Array(lengthBytes);
+		const buffer = this.#takeBuffer(lengthBytes);
+		const bytes = buffer.subarray(0, lengthBytes);
 		const read = this.#backend.read(job.request.offset + at, bytes);
 		const deliver = () => {
 			job.writtenBytes += job.chain.writable.write(at, bytes);
+			this.#keepBuffer(buffer);
 		};
 		if (read !== undefined) return read.then(deliver);
 		deliver();
 		return undefined;
+	}
+
+	#takeBuffer(lengthBytes: number): Uint8Array {
+		if (lengthBytes < LEAST_SPARE_USE_BYTES) return new Uint8Array(lengthBytes);
+		return this.#spareBuffers.pop() ?? new Uint8Array(READ_PIECE_BYTES);
+	}
+
+	/** After a read that failed nobody calls this: who knows whether it has ended. */
+	#keepBuffer(buffer: Uint8Array): void {
+		const isSpare = buffer.length === READ_PIECE_BYTES;
+		if (isSpare && this.#spareBuffers.length < MOST_SPARE_BUFFERS) {
+			this.#spareBuffers.push(buffer);
+		}
 	}
 
 	#writePiece(job: Job, at: number, lengthBytes: number): Completion {
@@ -311,14 +335,15 @@ function succeeded(done: Completion): BlockStatus | Promise<BlockStatus> {
 function inPieces(
 	chain: DescriptorChain,
 	totalBytes: number,
+	pieceBytes: number,
 	move: (at: number, lengthBytes: number) => Completion,
 	start = 0,
 ): Completion {
-	for (let at = start; at < totalBytes && chain.alive; at += PIECE_BYTES) {
-		const done = move(at, Math.min(PIECE_BYTES, totalBytes - at));
+	for (let at = start; at < totalBytes && chain.alive; at += pieceBytes) {
+		const done = move(at, Math.min(pieceBytes, totalBytes - at));
 		if (done !== undefined) {
 			return done.then(() =>
-				inPieces(chain, totalBytes, move, at + PIECE_BYTES),
+				inPieces(chain, totalBytes, pieceBytes, move, at + pieceBytes),
 			);
 		}
 	}

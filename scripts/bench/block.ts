@@ -1,0 +1,73 @@
+/**
+ * `npm run bench -- --block`: the same disk behind each engine's best
+ * controller, which is virtio but for v86, who has IDE. Each guest reads and
+ * writes a disk of its own past its page cache. Relies on the guest program in
+ * `guests/block`; `scripts/bench.ts` relies on it.
+ */
+
+import { randomFillSync } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { CACHE, debianModules } from "../debian.ts";
+import { guestProgram } from "../guest-program.ts";
+import { type ExtraFile, initramfs } from "../initramfs.ts";
+import type { Workload } from "./workloads.ts";
+
+const MODULES = ["virtio_pci", "virtio_blk", "ata_piix", "sd_mod"];
+const DISK_BYTES = 64 << 20;
+
+/** Each finds its disk under the one name it has. */
+const SETUP =
+	"until disk=$(ls /dev/[sv]da 2>/dev/null); do usleep 100000; done";
+
+function workload(name: string, about: string, full: number): Workload {
+	const small = Math.ceil(full / 8);
+	const script = `./block ${name} $disk $N`;
+	return { name: `block-${name}`, about, setup: SETUP, script, full, small };
+}
+
+/** In the order in which a session runs them: what is written is not read before. */
+export const BLOCK_WORKLOADS: readonly Workload[] = [
+	workload("random", "4 KiB from anywhere, one at a time", 8_000),
+	workload("read", "requests of 1 MiB in order", 512),
+	workload("write", "requests of 1 MiB in order, and a flush", 512),
+];
+
+/** What a guest boots for it, and the disk that each gets a copy of. */
+export interface BlockImage {
+	readonly initrd: string;
+	readonly disk: string;
+}
+
+/** `undefined` where Debian's packages or a compiler are not to be had. */
+export async function buildBlockImage(): Promise<BlockImage | undefined> {
+	const modules = await debianModules("kernel-686", MODULES);
+	const program = await guestProgram("block/block.c");
+	if (modules === undefined || program === undefined) return undefined;
+	const files: ExtraFile[] = [
+		{
+			path: "bench/block",
+			data: await readFile(program),
+			executable: true,
+		},
+	];
+	for (const { name, path } of modules) {
+		const data = await readFile(path);
+		files.push({ path: `lib/modules/${name}.ko`, data });
+	}
+	const load = modules.map(({ name }) => `insmod /lib/modules/${name}.ko\n`);
+	files.push({ path: "lib/modules/load", data: load.join("") });
+	const initrd = await initramfs(files);
+	return initrd === undefined ? undefined : { initrd, disk: await noise() };
+}
+
+/** The contents, the same for all runs. */
+async function noise(): Promise<string> {
+	const path = join(CACHE, "bench", "noise.img");
+	if (existsSync(path)) return path;
+	await mkdir(join(CACHE, "bench"), { recursive: true });
+	await writeFile(`${path}.new`, randomFillSync(new Uint8Array(DISK_BYTES)));
+	await rename(`${path}.new`, path);
+	return path;
+}
