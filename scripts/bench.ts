@@ -22,6 +22,7 @@ import {
 	type Plan,
 	type Sample,
 } from "./bench/measure.ts";
+import { benchQueues } from "./bench/queue.ts";
 import {
 	buildRows,
 	describeMachine,
@@ -40,6 +41,7 @@ import { debianAsset, installTools } from "./debian.ts";
 const USAGE = `usage: npm run bench -- [options]
 --list             names the workloads
 --block            disks: their workloads instead of those of the processor
+--queue            virtqueues: what each buffer costs
 --only A,B         these workloads only
 --engines A,B      of ${ENGINES.join(", ")}
 --rounds N         rounds to run (3)
@@ -53,6 +55,7 @@ const GUEST_MIB = 256;
 
 interface Options {
 	readonly block: boolean;
+	readonly queue: boolean;
 	readonly only: readonly string[] | undefined;
 	readonly engines: readonly BenchEngine[];
 	readonly rounds: number;
@@ -72,6 +75,7 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 		args: [...args],
 		options: {
 			block: { type: "boolean", default: false },
+			queue: { type: "boolean", default: false },
 			list: { type: "boolean", default: false },
 			help: { type: "boolean", default: false },
 			only: { type: "string" },
@@ -104,6 +108,7 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 	const scale = values.scale ?? defaultScale(engines);
 	return {
 		block: values.block,
+		queue: values.queue,
 		only,
 		engines,
 		rounds,
@@ -241,7 +246,9 @@ async function main(args: readonly string[]): Promise<number> {
 		const options = parseOptions(args);
 		if (options === "help") process.stdout.write(USAGE);
 		else if (options === "list") list();
-		else return await run(options);
+		else if (options.queue) {
+			process.stdout.write(`${benchQueues(options.rounds)}\n`);
+		} else return await run(options);
 		return 0;
 	} catch (error) {
 		const usage = error instanceof UsageError || isParseArgsError(error);
