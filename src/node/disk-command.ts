@@ -8,12 +8,12 @@
  */
 
 import { stat } from "node:fs/promises";
-import { commitQcow2, Qcow2Disk } from "../index.ts";
+import { Qcow2Disk } from "../index.ts";
 import {
+	commitOverlay,
 	emptyOverlay,
 	type ImageFile,
 	openDisk,
-	openOverlayAndBelow,
 } from "./disk-files.ts";
 
 /** What can be done with images. */
@@ -38,14 +38,7 @@ const ACTS: Readonly<
 > = {
 	info: describe,
 	commit: async (image) => {
-		const overlay = await openOverlayAndBelow(image);
-		let bytes: number;
-		try {
-			bytes = await commitQcow2(overlay);
-		} finally {
-			await overlay.close();
-		}
-		await emptyOverlay(image);
+		const bytes = await commitOverlay(image);
 		return `${image.path}: ${mebibytes(bytes)} written to the disk below`;
 	},
 	discard: async (image) => {

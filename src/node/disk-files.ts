@@ -15,9 +15,11 @@
  * @journey L:149 Which disk is that?
  */
 
-import { open as openFile, rename, rm } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { open as openFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import {
+	commitQcow2,
 	createQcow2,
 	isQcow2,
 	OverlayDisk,
@@ -30,7 +32,7 @@ import {
 import type { BlockBackend } from "../virtio/backends.ts";
 import { nodeUnpackers } from "./cluster-unpackers.ts";
 import { type DiskLock, lockDisk } from "./disk-lock.ts";
-import { FileStore, openFileStore } from "./file-store.ts";
+import { FileStore, type OpenedFile, openFileStore } from "./file-store.ts";
 
 /** How an image file is laid out. */
 export type DiskFormat = "raw" | "qcow2";
@@ -51,21 +53,35 @@ export interface DiskRequest {
 /** Images on top of images: more is a mistake, or a trap. */
 const MOST_LAYERS = 32;
 
+/** What an image is on top of, as its header names it. */
+interface Backing {
+	readonly name: string;
+	readonly format: DiskFormat;
+}
+
 /** An image file, by itself. */
 export interface ImageFile {
 	readonly path: string;
 	readonly format?: DiskFormat;
 }
 
-/** Opens an overlay and the disk below it, both for writing. Throws `UsageError`. */
-export async function openOverlayAndBelow({
-	path,
-	format,
-}: ImageFile): Promise<Qcow2Disk> {
+/**
+ * Writes what an overlay holds down into the disk below it and makes the overlay
+ * empty, all under its lock: what a guest writes comes before or after. The
+ * value is the number of bytes written down. Throws `UsageError`.
+ */
+export async function commitOverlay(image: ImageFile): Promise<number> {
+	const { path, format } = image;
 	const disk = await openImage(path, format, false, [], false);
-	if (disk instanceof Qcow2Disk) return disk;
-	await disk.close?.();
-	throw noOverlay(path);
+	try {
+		if (!(disk instanceof Qcow2Disk)) throw noOverlay(path);
+		const backing = backingOf(path, disk.header);
+		const bytes = await commitQcow2(disk);
+		await replaceByEmpty(path, disk.header, backing);
+		return bytes;
+	} finally {
+		await disk.close?.();
+	}
 }
 
 /**
@@ -73,45 +89,48 @@ export async function openOverlayAndBelow({
  * That disk need not be there. Throws `UsageError`.
  */
 export async function emptyOverlay({ path, format }: ImageFile): Promise<void> {
-	const { store, status } = await openFileStore(path, false);
-	let lock: DiskLock | undefined;
+	const { store, lock } = await openLocked(path, false);
 	try {
-		lock = await lockDisk(path, status, false);
 		if ((format ?? (await formatOf(path, store))) === "raw") {
 			throw noOverlay(path);
 		}
 		const header = await named(path, () => readQcow2Header(store));
-		await replaceByEmpty(path, header, status.mode);
+		await replaceByEmpty(path, header, backingOf(path, header));
 	} finally {
 		lock?.release();
 		await store.close();
 	}
 }
 
-async function replaceByEmpty(
+/** What an image that can be emptied is on top of. */
+function backingOf(
 	path: string,
-	header: Qcow2Header,
-	mode: number,
-): Promise<void> {
-	const { backingName, backingFormat, sizeBytes, clusterBits } = header;
-	if (header.snapshotCount > 0) {
+	{ backingName: name, backingFormat: format, snapshotCount }: Qcow2Header,
+): Backing {
+	if (snapshotCount > 0) {
 		throw new UsageError(`The image ${path} has snapshots.`, {
 			hint: "qemu-img snapshot -l lists them and -d deletes them.",
 		});
 	}
-	if (backingName === undefined) throw noOverlay(path);
-	if (backingFormat !== "raw" && backingFormat !== "qcow2") {
-		throw strangeBacking(path, backingName, backingFormat);
+	if (name === undefined) throw noOverlay(path);
+	if (format !== "raw" && format !== "qcow2") {
+		throw strangeBacking(path, name, format);
 	}
+	return { name, format };
+}
+
+async function replaceByEmpty(
+	path: string,
+	{ sizeBytes, clusterBits }: Qcow2Header,
+	backing: Backing,
+): Promise<void> {
 	const fresh = `${path}.${process.pid}.new`;
 	try {
+		const { mode } = await stat(path);
 		const file = await openFile(fresh, "wx+", mode & 0o777);
 		const store = new FileStore(file, 0, false);
 		try {
-			await createQcow2(store, {
-				...{ sizeBytes, clusterBits },
-				backing: { name: backingName, format: backingFormat },
-			});
+			await createQcow2(store, { sizeBytes, clusterBits, backing });
 		} finally {
 			await store.close();
 		}
@@ -205,14 +224,9 @@ async function openImage(
 	above: readonly string[],
 	isBelowReadOnly = true,
 ): Promise<BlockBackend> {
-	const { store, status } = await openFileStore(path, readOnly);
-	let lock: DiskLock | undefined;
+	const { store, status, lock } = await openLocked(path, readOnly, above);
 	try {
-		const identity = `${status.dev}:${status.ino}`;
-		if (above.includes(identity) || above.length >= MOST_LAYERS) {
-			throw new UsageError(`The disk ${path} is on top of itself.`);
-		}
-		lock = await lockDisk(path, status, readOnly);
+		const identity = identityOf(status);
 		const format = wanted ?? (await formatOf(path, store));
 		const disk =
 			format === "raw"
@@ -224,6 +238,37 @@ async function openImage(
 		await store.close();
 		throw error;
 	}
+}
+
+/** Opens a file and locks it; a file that has lost its name meanwhile is not the image any more. */
+async function openLocked(
+	path: string,
+	readOnly: boolean,
+	above: readonly string[] = [],
+): Promise<OpenedFile & { readonly lock: DiskLock | undefined }> {
+	const opened = await openFileStore(path, readOnly);
+	const { store, status } = opened;
+	let lock: DiskLock | undefined;
+	try {
+		if (above.includes(identityOf(status)) || above.length >= MOST_LAYERS) {
+			throw new UsageError(`The disk ${path} is on top of itself.`);
+		}
+		lock = await lockDisk(path, status, readOnly);
+		if (identityOf(await stat(path)) !== identityOf(status)) {
+			throw new UsageError(`The disk ${path} has just been replaced.`, {
+				hint: "Try again.",
+			});
+		}
+		return { ...opened, lock };
+	} catch (error) {
+		lock?.release();
+		await store.close();
+		throw error;
+	}
+}
+
+function identityOf({ dev, ino }: Stats): string {
+	return `${dev}:${ino}`;
 }
 
 function unlocking(disk: BlockBackend, lock: DiskLock): BlockBackend {

@@ -6,8 +6,10 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { beforeEach, describe, expect, it } from "vitest";
-import { openDisk } from "../../src/node/disk-files.ts";
+import { commitOverlay, openDisk } from "../../src/node/disk-files.ts";
+import type { Qcow2Disk } from "../../src/storage/qcow2/disk.ts";
 import { CLI } from "../boot/engines.ts";
 import {
 	contentsOf,
@@ -134,6 +136,33 @@ describe.skipIf(!available)("lguest disk", () => {
 			]);
 		}
 		expect(readFileSync(below).equals(before)).toBe(true);
+	});
+
+	it("lets nobody at an overlay between writing it down and emptying it", async () => {
+		await change(below, "raw", overlay, before);
+		const { dev, ino } = statSync(overlay);
+		const isLocked = () =>
+			readFileSync("/proc/net/unix", "utf8").includes(
+				`@lguest-disk-${dev}-${ino}-writer`,
+			);
+		let isDone = false;
+		const commit = commitOverlay({ path: overlay }).finally(() => {
+			isDone = true;
+		});
+		while (!isLocked() && !isDone) await setImmediate();
+		while (!isDone) {
+			const refusal = await openDisk({ path: overlay }).then(
+				async (disk) => {
+					const ranges = (disk as Qcow2Disk).ownRanges();
+					expect((await ranges.next()).done).toBe(true);
+					await disk.close?.();
+					return "is in use";
+				},
+				(error: Error) => error.message,
+			);
+			expect(refusal).toMatch(/is in use|has just been replaced/);
+		}
+		await commit;
 	});
 
 	it("touches no image that somebody uses", async () => {
