@@ -4,7 +4,7 @@ import { ALL_FEATURES } from "../decode/opcode-table.ts";
 import { RAM_BASE, WASM_PAGE_BYTES } from "../memory-layout.ts";
 import { makeMode } from "../mode.ts";
 import { semanticsOf } from "../semantics/index.ts";
-import { CodeCache } from "./code-cache.ts";
+import { CodeCache, type CodePage } from "./code-cache.ts";
 import { ColdEngine } from "./cold-engine.ts";
 import { RECORD_HANDLER } from "./record.ts";
 
@@ -86,5 +86,22 @@ describe("the code cache", () => {
 		const decoded = cache.instructionsDecoded;
 		expect(cache.find(0, MODE, nothing)).not.toBe(first);
 		expect(cache.instructionsDecoded).toBeGreaterThan(decoded);
+	});
+
+	it("uses its memory again from the start when it has been cleared", () => {
+		const { ram, cache, handlerAt } = smallCache();
+		manyForms(ram, 0, 0x90);
+		const first = cache.find(0, MODE, nothing);
+		const page = cache.pageAt(0, MODE) as CodePage;
+		cache.clear();
+		expect(cache.pageAt(0, MODE)).toBeUndefined();
+		expect(cache.holds(page, MODE)).toBe(false);
+		expect(cache.codePages[0]).toBe(0);
+		// Other code, elsewhere in its page, in the same place of the arena.
+		ram.writeU8(4096 + 300, HLT);
+		expect(cache.find(4096 + 300, MODE, nothing)).toBe(first);
+		expect(handlerAt(first)).toBeLessThan(MOST_HANDLERS);
+		expect(cache.pageAt(4096, MODE)?.ordinalAt(300)).toBe(1);
+		expect(cache.pageAt(4096, MODE)?.ordinalAt(44)).toBe(0);
 	});
 });

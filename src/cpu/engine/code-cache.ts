@@ -52,7 +52,8 @@ export type ProtectPage = (physicalPage: number) => void;
 const PAGE = 4096;
 const CHUNK = 64;
 /** Most pages are decoded in places only: offsets that share a piece of memory. */
-const STRETCH = 256;
+const STRETCH_BITS = 8;
+const STRETCH = 1 << STRETCH_BITS;
 /** Longest run of records made at once. */
 const MOST_RECORDS = 128;
 const MAX_INSTRUCTION_BYTES = 15;
@@ -94,14 +95,15 @@ export class CodePage {
 
 	/** Record number in `records`, plus one; 0 = none. */
 	ordinalAt(offset: number): number {
-		const part = this.#ordinals[Math.floor(offset / STRETCH)];
-		return part === undefined ? 0 : (part[offset % STRETCH] as number);
+		const part = this.#ordinals[offset >> STRETCH_BITS];
+		return part === undefined ? 0 : (part[offset & (STRETCH - 1)] as number);
 	}
 
 	setOrdinal(offset: number, ordinal: number): void {
-		const index = Math.floor(offset / STRETCH);
-		this.#ordinals[index] ??= new Uint16Array(STRETCH);
-		(this.#ordinals[index] as Uint16Array)[offset % STRETCH] = ordinal;
+		const index = offset >> STRETCH_BITS;
+		const part = this.#ordinals[index] ?? new Uint16Array(STRETCH);
+		part[offset & (STRETCH - 1)] = ordinal;
+		this.#ordinals[index] = part;
 	}
 }
 
