@@ -16,7 +16,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { withLock } from "./debian/lock.ts";
 import { CACHE, debianAsset, debianModules } from "./debian.ts";
-import { type ExtraFile, initramfs } from "./initramfs.ts";
+import { initramfs, moduleFiles } from "./initramfs.ts";
 
 const FOLDER = join(CACHE, "root");
 const IMAGE = join(FOLDER, "debian-12-i386.img");
@@ -94,9 +94,9 @@ export interface DebianRoot {
 export async function builtDebianRoot(): Promise<DebianRoot | undefined> {
 	if (!existsSync(IMAGE)) return undefined;
 	const kernel = await debianAsset("kernel-686");
-	const files = await moduleFiles();
-	if (kernel === undefined || files === undefined) return undefined;
-	const initrd = await initramfs(files, ENTER);
+	const modules = await debianModules("kernel-686", MODULES);
+	if (kernel === undefined || modules === undefined) return undefined;
+	const initrd = await initramfs(await moduleFiles(modules), ENTER);
 	return initrd === undefined ? undefined : { disk: IMAGE, kernel, initrd };
 }
 
@@ -118,20 +118,6 @@ async function debianRoot(): Promise<DebianRoot | undefined> {
 		await withLock(join(FOLDER, "lock"), build);
 	}
 	return builtDebianRoot();
-}
-
-async function moduleFiles(): Promise<ExtraFile[] | undefined> {
-	const modules = await debianModules("kernel-686", MODULES);
-	if (modules === undefined) return undefined;
-	const files = modules.map(async ({ name, path }) => ({
-		path: `lib/modules/${name}.ko`,
-		data: await readFile(path),
-	}));
-	const load = modules.map(({ name }) => `insmod /lib/modules/${name}.ko\n`);
-	return [
-		...(await Promise.all(files)),
-		{ path: "lib/modules/load", data: load.join("") },
-	];
 }
 
 async function build(): Promise<void> {

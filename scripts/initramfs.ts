@@ -20,6 +20,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { KernelModule } from "./debian/modules.ts";
 import { CACHE, debianAsset } from "./debian.ts";
 import { buildCpio, type CpioEntry } from "./initramfs/cpio.ts";
 
@@ -73,6 +74,25 @@ export interface ExtraFile {
 	readonly path: string;
 	readonly data: Uint8Array | string;
 	readonly executable?: boolean;
+}
+
+/**
+ * Kernel modules, dependencies first, as `debianModules` gives them, and
+ * `/lib/modules/load`, a script that loads them in that order and stops at the
+ * first that will not.
+ */
+export async function moduleFiles(
+	modules: readonly KernelModule[],
+): Promise<ExtraFile[]> {
+	const files = modules.map(async ({ name, path }) => ({
+		path: `lib/modules/${name}.ko`,
+		data: await readFile(path),
+	}));
+	const load = modules.map(({ name }) => `insmod /lib/modules/${name}.ko\n`);
+	return [
+		...(await Promise.all(files)),
+		{ path: "lib/modules/load", data: `set -e\n${load.join("")}` },
+	];
 }
 
 /** The archive's bytes for a given busybox; pure, hence reproducible. */

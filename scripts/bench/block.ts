@@ -11,7 +11,7 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CACHE, debianModules } from "../debian.ts";
 import { guestProgram } from "../guest-program.ts";
-import { type ExtraFile, initramfs } from "../initramfs.ts";
+import { initramfs, moduleFiles } from "../initramfs.ts";
 import type { Workload } from "./workloads.ts";
 
 const MODULES = ["virtio_pci", "virtio_blk", "ata_piix", "sd_mod"];
@@ -45,20 +45,11 @@ export async function buildBlockImage(): Promise<BlockImage | undefined> {
 	const modules = await debianModules("kernel-686", MODULES);
 	const program = await guestProgram("block/block.c");
 	if (modules === undefined || program === undefined) return undefined;
-	const files: ExtraFile[] = [
-		{
-			path: "bench/block",
-			data: await readFile(program),
-			executable: true,
-		},
-	];
-	for (const { name, path } of modules) {
-		const data = await readFile(path);
-		files.push({ path: `lib/modules/${name}.ko`, data });
-	}
-	const load = modules.map(({ name }) => `insmod /lib/modules/${name}.ko\n`);
-	files.push({ path: "lib/modules/load", data: load.join("") });
-	const initrd = await initramfs(files);
+	const data = await readFile(program);
+	const initrd = await initramfs([
+		...(await moduleFiles(modules)),
+		{ path: "bench/block", data, executable: true },
+	]);
 	return initrd === undefined ? undefined : { initrd, disk: await noise() };
 }
 

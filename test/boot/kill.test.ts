@@ -6,12 +6,12 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { debianAsset, debianModules } from "../../scripts/debian.ts";
-import { initramfs } from "../../scripts/initramfs.ts";
+import { initramfs, moduleFiles } from "../../scripts/initramfs.ts";
 import { judge, tool } from "../storage/image-files.ts";
 import { CLI } from "./engines.ts";
 import { GuestSession } from "./session.ts";
@@ -39,15 +39,9 @@ const kernel = await debianAsset("kernel-686");
 const modules = await debianModules("kernel-686", MODULES);
 
 async function writerInitrd(): Promise<string | undefined> {
-	const all = modules ?? [];
-	const files = all.map(async ({ name, path }) => ({
-		path: `lib/modules/${name}.ko`,
-		data: await readFile(path),
-	}));
-	const load = all.map(({ name }) => `insmod /lib/modules/${name}.ko\n`);
 	return initramfs([
-		...(await Promise.all(files)),
-		{ path: "write", data: load.join("") + WRITER },
+		...(await moduleFiles(modules ?? [])),
+		{ path: "write", data: `sh /lib/modules/load\n${WRITER}` },
 	]);
 }
 

@@ -6,14 +6,14 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { debianAsset, debianModules } from "../../scripts/debian.ts";
 import { lguestModule } from "../../scripts/guest-module.ts";
-import { initramfs, PROMPT } from "../../scripts/initramfs.ts";
+import { initramfs, moduleFiles, PROMPT } from "../../scripts/initramfs.ts";
 import { GuestSession } from "./session.ts";
 
 const TEN_MINUTES = 600_000;
@@ -59,14 +59,8 @@ async function makeInitramfs(): Promise<string | undefined> {
 	const known = new Set(before.map(({ name }) => name));
 	const rest = behind.filter(({ name }) => !known.has(name));
 	const all = [...before, ours, ...rest];
-	const load = all.map(({ name }) => `insmod /lib/modules/${name}.ko`);
-	const files = all.map(async ({ name, path }) => ({
-		path: `lib/modules/${name}.ko`,
-		data: await readFile(path),
-	}));
 	return await initramfs([
-		...(await Promise.all(files)),
-		{ path: "lib/modules/load", data: load.join("\n") },
+		...(await moduleFiles(all)),
 		{ path: "switch", data: SWITCH, executable: true },
 	]);
 }

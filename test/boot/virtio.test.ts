@@ -23,7 +23,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { debianAsset, debianModules } from "../../scripts/debian.ts";
 import { guestProgram } from "../../scripts/guest-program.ts";
-import { initramfs } from "../../scripts/initramfs.ts";
+import { initramfs, moduleFiles } from "../../scripts/initramfs.ts";
 import { CLI } from "./engines.ts";
 import { GuestSession } from "./session.ts";
 
@@ -51,22 +51,11 @@ done
 const kernel = await debianAsset("kernel-686");
 const modules = await debianModules("kernel-686", MODULES);
 const vsock = await guestProgram("vsock/vsock.c");
-const initrd = await initramfs(await moduleFiles());
-
-async function moduleFiles() {
-	const all = modules ?? [];
-	const load = all.map(({ name }) => `insmod /lib/modules/${name}.ko\n`);
-	const files = all.map(async ({ name, path }) => ({
-		path: `lib/modules/${name}.ko`,
-		data: await readFile(path),
-	}));
-	return [
-		...(await Promise.all(files)),
-		{ path: "lib/modules/load", data: `set -e\n${load.join("")}` },
-		{ path: "peer", data: PEER },
-		...(vsock === undefined ? [] : [await program("bin/vsock", vsock)]),
-	];
-}
+const initrd = await initramfs([
+	...(await moduleFiles(modules ?? [])),
+	{ path: "peer", data: PEER },
+	...(vsock === undefined ? [] : [await program("bin/vsock", vsock)]),
+]);
 
 async function program(path: string, binary: string) {
 	return { path, data: await readFile(binary), executable: true };

@@ -8,10 +8,10 @@ import { readFile } from "node:fs/promises";
 import type { LaunchOptions } from "lguest";
 import { debianAsset, debianModules } from "../../scripts/debian.ts";
 import { FREESTANDING, guestProgram } from "../../scripts/guest-program.ts";
-import { initramfs } from "../../scripts/initramfs.ts";
+import { initramfs, moduleFiles } from "../../scripts/initramfs.ts";
 
 const START = `set -e
-for module in $(cat /lib/modules/order); do insmod /lib/modules/$module.ko; done
+sh /lib/modules/load
 mkdir -p /tmp
 exec /bin/agent
 `;
@@ -23,16 +23,8 @@ export async function agentGuest(): Promise<LaunchOptions | undefined> {
 	const modules = await debianModules("kernel-686", wanted);
 	const agent = await guestProgram("default/agent.c", FREESTANDING);
 	if (kernel === undefined || !modules || agent === undefined) return undefined;
-	const files = modules.map(async ({ name, path }) => ({
-		path: `lib/modules/${name}.ko`,
-		data: await readFile(path),
-	}));
 	const initrd = await initramfs([
-		...(await Promise.all(files)),
-		{
-			path: "lib/modules/order",
-			data: modules.map(({ name }) => `${name}\n`).join(""),
-		},
+		...(await moduleFiles(modules)),
 		{ path: "bin/agent", data: await readFile(agent), executable: true },
 		{ path: "start", data: START },
 	]);
