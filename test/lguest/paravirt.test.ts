@@ -63,19 +63,22 @@ function expected(dialect: string): string[] {
 const LEAST_HOT = 10_000;
 const POWERED_DOWN = { kind: "dead", reason: "CRASH: Power down" };
 
-describe.each(["cold", "hot"] as const)("on the %s engine", (engine) => {
-	it.each(PARAVIRT_DIALECTS)(
-		"a kernel of dialect %s gets through every step",
-		async (dialect) => {
-			const kernel = await paravirtKernel(dialect);
-			const { lines, ending, hotRetired } = await runParavirt(kernel, engine);
-			expect(lines).toEqual(expected(dialect));
-			expect(ending).toEqual(POWERED_DOWN);
-			if (engine === "cold") expect(hotRetired).toBe(0);
-			else expect(hotRetired).toBeGreaterThan(LEAST_HOT);
-		},
-	);
-});
+describe.each(["cold", "auto", "hot"] as const)(
+	"on the %s engine",
+	(engine) => {
+		it.each(PARAVIRT_DIALECTS)(
+			"a kernel of dialect %s gets through every step",
+			async (dialect) => {
+				const kernel = await paravirtKernel(dialect);
+				const { lines, ending, hotRetired } = await runParavirt(kernel, engine);
+				expect(lines).toEqual(expected(dialect));
+				expect(ending).toEqual(POWERED_DOWN);
+				if (engine === "cold") expect(hotRetired).toBe(0);
+				else expect(hotRetired).toBeGreaterThan(LEAST_HOT);
+			},
+		);
+	},
+);
 
 it.each(["B", "H"] as const)(
 	"dialect %s: a restart is one, and the disk remembers",

@@ -175,7 +175,10 @@ describe("a switch by name", () => {
 		const host = spawn(process.execPath, [
 			...["--input-type=module", "-e", program],
 		]);
-		await new Promise((resolve) => host.stdout.once("data", resolve));
+		await new Promise((resolve, reject) => {
+			host.stdout.once("data", resolve);
+			host.once("exit", () => reject(new Error("the host is not built")));
+		});
 		const [one, two] = [
 			closing(await SharedSwitch.open("heir")),
 			closing(await SharedSwitch.open("heir")),
