@@ -45,11 +45,14 @@ import {
 } from "./memory-layout.ts";
 import { linear32, linear64 } from "./mmu/linear-address.ts";
 import { Mmu } from "./mmu/mmu.ts";
-import { modeCodeSize } from "./mode.ts";
+import { TLB_ALWAYS } from "./mmu/tlb.ts";
+import { makeMode, modeCodeSize } from "./mode.ts";
 import { semanticsOf } from "./semantics/index.ts";
 import {
 	BUDGET,
 	CR0,
+	DIRECT,
+	EFER,
 	EFLAGS,
 	FAULT_ERROR_CODE,
 	FAULT_HAS_ERROR_CODE,
@@ -70,9 +73,11 @@ import {
 	SHADOW,
 	segmentOffset,
 	TLB_FILLS,
+	TLB_READ_MASK,
 } from "./state.ts";
 import { StateView } from "./state-view.ts";
 import type { SystemContext } from "./system/context.ts";
+import { EFER_LMA } from "./system/control-bits.ts";
 import {
 	CpuIdentity,
 	type CpuIdentityOptions,
@@ -326,6 +331,7 @@ export class Cpu implements SystemContext {
 		if (this.state.get32(SHADOW) === 0) this.state.set32(SHADOW, budget);
 		else this.state.set32(SHADOW, NO_SHADOW);
 		this.#exitRequested = false;
+		this.#noteDirect();
 		let idle = 0;
 		for (let left = budget; ; ) {
 			const reason = this.#step();
@@ -388,6 +394,7 @@ export class Cpu implements SystemContext {
 		if (open && this.#hitsInstructionBreakpoint()) return this.#debugTrap();
 		this.mmu.watcher = (linear, bytes, write) =>
 			watch.access(linear, bytes, write);
+		state.set32(DIRECT, 0);
 		this.#isWatched = true;
 		watch.begin();
 		this.#grant(1);
@@ -488,6 +495,19 @@ export class Cpu implements SystemContext {
 			this.#mode = mode;
 			this.#code.clearJumpCache();
 		}
+		this.#noteDirect();
+	}
+
+	/** Whether `direct-operations.ts` may do without this class. */
+	#noteDirect(): void {
+		const { state } = this;
+		const isWatched =
+			this.supervisor !== undefined ||
+			this.onException !== undefined ||
+			(state.get32(TLB_READ_MASK) & TLB_ALWAYS) !== 0;
+		const isPlain =
+			this.#mode === FLAT_32 && (state.get32(EFER) & EFER_LMA) === 0;
+		state.set32(DIRECT, isPlain && !isWatched ? 1 : 0);
 	}
 
 	#alignmentCheck(): boolean {
@@ -523,6 +543,7 @@ export class Cpu implements SystemContext {
 		};
 		return {
 			hot: engine === "cold" ? undefined : becameHot,
+			misplaced: (slot) => this.#hot?.misplaced(slot),
 			hotArrivals,
 			ramBytes: this.memory.sizeBytes,
 			fetchPage: (linear, host) => {
@@ -645,6 +666,8 @@ type Operation = (
 	b: number,
 	c: number,
 ) => Status;
+/** What 32-bit kernels and programs run in. */
+const FLAT_32 = makeMode(32, 32, true);
 /** SHADOW when no instruction has opened one. */
 const NO_SHADOW = -1;
 const OPERATION_INT = Object.keys(OPERATIONS).indexOf("INT");

@@ -132,6 +132,8 @@ export const TABLES_PAE = 2;
 export const TABLES_NX = 4;
 /** PAE's four top entries as they were loaded. */
 export const PDPTE = field("pdpte", 8, 4);
+/** Non-zero while generated code may carry out system operations by itself: flat 32-bit code outside long mode, nobody watching. */
+export const DIRECT = field("direct", 4);
 /** For statistics: TLB misses that generated code has filled. */
 export const TLB_FILLS = field("tlbFills", 8);
 

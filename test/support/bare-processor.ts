@@ -101,6 +101,7 @@ export class BareProcessor {
 			system: () => this.#breakpoint(),
 			resolve: () => this.#resolve(),
 			hot: undefined,
+			misplaced: () => {},
 			hotArrivals: 0,
 			fetchPage: () => 0,
 			ramBytes: 0,

@@ -93,6 +93,7 @@ export class Subject {
 			system: () => 0,
 			resolve: () => this.#record,
 			hot: undefined,
+			misplaced: () => {},
 			hotArrivals: 0,
 			fetchPage: () => 0,
 			ramBytes: 0,

@@ -27,6 +27,7 @@ function smallCache() {
 		system: nothing,
 		resolve: nothing,
 		hot: undefined,
+		misplaced: () => {},
 		hotArrivals: 0,
 		fetchPage: () => 0,
 		ramBytes: 0,

@@ -19,6 +19,7 @@ import { RIP } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { ColdEmitter, type Continuation } from "./cold-emitter.ts";
 import { ColdLoop, type EmitForm } from "./cold-loop.ts";
+import { defineDirectOperations } from "./direct-operations.ts";
 import { addressingOf, type ColdForm, formKey } from "./form.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
 import {
@@ -53,6 +54,8 @@ export interface EngineImports {
 	readonly hot:
 		| ((ripLow: number, exit: number, regionPage: number) => void)
 		| undefined;
+	/** The region in a table slot was entered where it is of no use. */
+	misplaced(slot: number): void;
 	/** Arrivals by branch that make code hot; a power of two. */
 	readonly hotArrivals: number;
 	/** Whether a linear page is mapped to a host page for fetching; enters it in the TLB. */
@@ -67,8 +70,8 @@ export interface SemanticsSource {
 	readonly kernels: readonly Kernel[];
 }
 
-/** What `tlb-fill.ts` generates, as imports of everything else. */
-type TlbFillFunctions = Pick<EngineImports, "translate" | "fetchPage"> & {
+/** What `tlb-fill.ts` and `direct-operations.ts` generate, as imports of everything else. */
+type ShortWays = Pick<EngineImports, "translate" | "fetchPage" | "system"> & {
 	fill(): number;
 };
 
@@ -107,7 +110,7 @@ export class ColdEngine {
 		this.emitForm = emitFormWith((name) => source.semanticsOf(name));
 		this.#kernels = new KernelModule(memory, source.kernels);
 		// From here on, generated code asks the short way first.
-		this.#imports = { ...imports, ...this.#compileTlbFill(imports) };
+		this.#imports = { ...imports, ...this.#compileShortWays(imports) };
 		for (const { instruction, mode } of inline) {
 			this.handlerFor(instruction, mode);
 		}
@@ -161,7 +164,7 @@ export class ColdEngine {
 		return true;
 	}
 
-	#compileTlbFill(imports: EngineImports): TlbFillFunctions {
+	#compileShortWays(imports: EngineImports): ShortWays {
 		const module = new ModuleBuilder();
 		const context = this.declareImports(module, new Set());
 		const fetchPage = module.importFunction(
@@ -171,14 +174,15 @@ export class ColdEngine {
 		);
 		const { translate } = context;
 		const slow = { translate, fetchPage };
-		const made = defineTlbFill(module, context, imports.ramBytes, slow);
-		for (const ref of Object.values(made)) {
+		const fills = defineTlbFill(module, context, imports.ramBytes, slow);
+		const system = defineDirectOperations(module, context, context.system);
+		for (const ref of [...Object.values(fills), system]) {
 			module.exportFunction(ref.name, ref);
 		}
 		const { exports } = new WebAssembly.Instance(compile(module), {
 			cpu: { memory: this.#memory, ...imports },
 		} as unknown as WebAssembly.Imports);
-		return exports as unknown as TlbFillFunctions;
+		return exports as unknown as ShortWays;
 	}
 
 	/** Generates every out-of-line handler that has a number and no code yet. */

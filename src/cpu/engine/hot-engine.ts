@@ -49,6 +49,14 @@ const GENERATIONS: readonly (RegionLimits & { readonly patience: number })[] = [
 	{ blocks: 80, instructions: 500, pages: 6, depth: 2, patience: 16 },
 	{ blocks: 150, instructions: 1200, pages: 12, depth: 4, patience: 0 },
 ];
+/**
+ * An indirect branch that leads further leads into another file, which the
+ * next process has mapped elsewhere: no region goes there.
+ */
+const FARTHEST = 1 << 24;
+/** A region that has not found its pages where they were so often is for another mapping. */
+const MOST_MISPLACED = 64;
+
 /** A compiled region, or one about to be. */
 interface Region {
 	readonly page: CodePage;
@@ -69,6 +77,8 @@ interface Region {
 	replaces: Region | undefined;
 	/** How often somebody told of an exit since it was made. */
 	leavings: number;
+	/** How often not all of its pages were where they have to be. */
+	misplaced: number;
 	/** A larger one is in the making, or would be no different. */
 	isFinal: boolean;
 }
@@ -154,9 +164,21 @@ export class HotEngine {
 	#learn(source: Region, from: number, regionPage: number, rip: number): void {
 		const branch = physicalOf(source.places, from);
 		const distance = (rip - (regionPage + from)) | 0;
-		if (branch !== undefined && this.#history.note(branch, distance)) {
+		if (branch === undefined || Math.abs(distance) > FARTHEST) return;
+		if (this.#history.note(branch, distance)) {
 			source.isFinal = false;
 		}
+	}
+
+	/**
+	 * The region in a slot was entered where not all of its pages are mapped as
+	 * they have to be, and left at once.
+	 */
+	misplaced(slot: number): void {
+		const region = this.#regions.get(slot);
+		if (region?.handle === undefined) return;
+		if (++region.misplaced < MOST_MISPLACED) return;
+		this.#cache.dropRegion(region.handle);
 	}
 
 	/** Makes a region anew, larger, unless it cannot become larger. */
@@ -236,7 +258,8 @@ export class HotEngine {
 			...{ page, offset, mode, generation, shape, replaces: undefined },
 			...{ weight: weightOf(shape), places: shape.pages },
 			pages: shape.pages.map(({ distance }) => pages.get(distance) as CodePage),
-			...{ exits: [], handle: undefined, leavings: 0, isFinal: false },
+			...{ exits: [], handle: undefined, leavings: 0, misplaced: 0 },
+			isFinal: false,
 		};
 	}
 

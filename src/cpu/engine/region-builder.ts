@@ -26,7 +26,7 @@ import { HotEmitter } from "./hot-emitter.ts";
 import { type FlagState, HotFlags } from "./hot-flags.ts";
 import { HotRegisters } from "./hot-registers.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
-import { RECORD_BYTES, writeRecord } from "./record.ts";
+import { RECORD_BYTES, RECORD_DISPLACEMENT, writeRecord } from "./record.ts";
 import type {
 	RegionBlock,
 	RegionInstruction,
@@ -43,6 +43,8 @@ const PAGE = 4096;
 export interface RegionContext extends InstructionContext {
 	/** (linear address, host address expected) → 1 if the page is mapped there now and in the TLB. */
 	readonly fetchPage: FunctionRef;
+	/** (table slot) → the region there was entered where it is of no use. */
+	readonly misplaced: FunctionRef;
 	/** See `hot-flags.ts`. */
 	readonly settle: FunctionRef;
 }
@@ -406,6 +408,9 @@ export class RegionBuilder {
 		const e = this.#e;
 		const first = this.#shape.blocks[0]?.instructions[0] as RegionInstruction;
 		const rip = e.add(this.#get(this.#ripPage) as I64, e.i64(first.offset));
+		const record = localGet(this.#code.param(0));
+		const slot = load("i32.load", record, RECORD_DISPLACEMENT);
+		this.#code.evaluate(call(this.#context.misplaced, slot));
 		e.writeState(RIP, rip);
 		e.writeState(REGION_EXIT, e.i32(first.record));
 		this.#code.return(expr(e.i32(STATUS_COLD)));

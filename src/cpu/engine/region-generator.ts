@@ -98,12 +98,17 @@ export class RegionGenerator {
 			["i32", "i32"],
 			["i32"],
 		);
+		const misplaced = module.importFunction(
+			...["cpu", "misplaced"],
+			["i32"],
+			[],
+		);
 		const settles = [false, true].map((long) =>
 			module.importFunction("cpu", ...settleImport(long)),
 		);
 		return (long) => {
 			const settle = settles[long ? 1 : 0] as FunctionRef;
-			return { ...base, fetchPage, settle };
+			return { ...base, fetchPage, misplaced, settle };
 		};
 	}
 
