@@ -132,6 +132,7 @@ const TEST_TOOLS: Readonly<Record<string, string>> = {
 	tmux: "/usr/bin/tmux",
 	cpio: "/usr/bin/cpio",
 	make: "/usr/bin/make",
+	chromium: "/usr/bin/chromium",
 };
 
 /** What benchmarks call besides. */

@@ -173,11 +173,18 @@ export const layers: readonly Layer[] = [
 		mayImport: ["index.ts", ...embedderInterfaces],
 		mayImportPackages: ["node:", "fzstd", "commander"],
 	},
+	// The element, which is a bundle of its own.
+	{
+		of: "browser/terminal/",
+		mayImport: ["index.ts", "browser/"],
+		mayImportPackages: ["@xterm/"],
+	},
 	{
 		of: "browser/",
 		mayImport: ["index.ts", ...embedderInterfaces],
 		mayImportPackages: ["fzstd"],
 	},
+	{ of: "web/", mayImport: ["browser/"] },
 ];
 
 /** One import as written: `from` is the specifier. */
@@ -259,7 +266,7 @@ export function findCycles(
 /** Where a run would stop being reproducible, and the one place that may. */
 const UNREPEATABLE =
 	/\b(?:Date\.now|new Date\(\)|performance\.now|Math\.random|getRandomValues)/;
-const mayMeasure = ["machine/clock.ts", "node/", "browser/"];
+const mayMeasure = ["machine/clock.ts", "node/", "browser/", "web/"];
 
 /** Wall time and randomness outside the places that inject them. */
 function findWallTime(path: string, text: string): string[] {

@@ -61,6 +61,13 @@ export class AgentError extends LguestError {
 	}
 }
 
+/** What a disk is kept in has no room left: the guest's writes fail. */
+export class StorageFullError extends LguestError {
+	override readonly name = "StorageFullError";
+	/** What a file system says in this case. */
+	readonly code = "ENOSPC";
+}
+
 /** A command in the guest took longer than it was given, and was killed. */
 export class ExecTimeoutError extends LguestError {
 	override readonly name = "ExecTimeoutError";

@@ -27,6 +27,7 @@ export {
 	GuestEndedError,
 	GuestFailure,
 	LguestError,
+	StorageFullError,
 	UsageError,
 } from "./errors.ts";
 export {

@@ -9,9 +9,11 @@
 
 import { type Channel, serveGuest } from "../index.ts";
 import { browserSurroundings } from "./surroundings.ts";
+import { LOCKED } from "./worker-channel.ts";
 
 /** As much of a worker's global scope as is used: the DOM library has only windows. */
 interface WorkerScope {
+	readonly name: string;
 	postMessage(message: unknown, transfer: Transferable[]): void;
 	onmessage: (event: MessageEvent<unknown>) => void;
 }
@@ -23,3 +25,9 @@ const channel: Channel = {
 };
 scope.onmessage = ({ data }) => channel.onMessage(data);
 serveGuest(channel, browserSurroundings);
+
+// Held until the worker is no more. A page without HTTPS has no locks.
+void navigator.locks?.request(scope.name, () => {
+	scope.postMessage(LOCKED, []);
+	return new Promise(() => {});
+});

@@ -25,7 +25,9 @@ import {
 	UsageError,
 } from "../index.ts";
 import { BlobDisk } from "./blob-disk.ts";
+import { openBrowserDevices } from "./device-backends.ts";
 import { FetchDisk } from "./fetch-disk.ts";
+import { openOpfsOverlay } from "./opfs-overlay.ts";
 
 const decompressors: Decompressors = {
 	gzip: unpackGzip,
@@ -41,6 +43,7 @@ export const browserSurroundings: GuestSurroundings = {
 	breathe,
 	readBytes,
 	openDisk,
+	openDevices: openBrowserDevices,
 };
 
 async function unpackGzip(bytes: Uint8Array): Promise<Uint8Array> {
@@ -126,13 +129,30 @@ function urlOf(source: unknown, role: string): string {
 
 async function openDisk(disk: DiskDescription): Promise<BlockBackend> {
 	const { source, readOnly = false, overlay = false } = disk;
-	if (source instanceof Uint8Array) {
-		return MemoryDisk.from(source, { readOnly: readOnly && !overlay });
+	if (typeof overlay === "string") {
+		const below = await openSource(source, true);
+		return openOpfsOverlay(overlay, { disk: below, source: nameOf(source) });
 	}
-	const below =
-		source instanceof Blob
-			? new BlobDisk(source)
-			: await FetchDisk.open(urlOf(source, "disk"));
-	// Neither can be written to, so what the guest writes goes elsewhere.
-	return readOnly ? below : new OverlayDisk(below);
+	const below = await openSource(source, readOnly && !overlay);
+	// What cannot be written to gets an overlay, so what the guest writes goes elsewhere.
+	return below.readOnly && !readOnly ? new OverlayDisk(below) : below;
+}
+
+async function openSource(
+	source: ByteSource,
+	readOnly: boolean,
+): Promise<BlockBackend> {
+	if (source instanceof Uint8Array) {
+		return MemoryDisk.from(source, { readOnly });
+	}
+	if (source instanceof Blob) return new BlobDisk(source);
+	return FetchDisk.open(urlOf(source, "disk"));
+}
+
+/** How an overlay remembers what it is on top of. */
+function nameOf(source: ByteSource): string {
+	if (source instanceof Uint8Array) return "bytes";
+	if (source instanceof File) return source.name;
+	if (source instanceof Blob) return "a file";
+	return urlOf(source, "disk");
 }

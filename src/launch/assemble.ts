@@ -8,7 +8,7 @@
  * @journey L:239 Some assembly required
  */
 
-import type { Decompressors } from "../boot/compression.ts";
+import { type Decompressors, detectCompression } from "../boot/compression.ts";
 import type { RegionService } from "../cpu/index.ts";
 import { LguestError } from "../errors.ts";
 import { Machine, type MachineOptions } from "../machine/machine.ts";
@@ -31,6 +31,7 @@ import type {
 	GuestDescription,
 	RemoteDiskDescription,
 } from "./description.ts";
+import { watchedDisk } from "./disk-watch.ts";
 import { kernelCommandLine, namingKernel } from "./kernel-words.ts";
 
 /** The port by which the guest's agent is reached. */
@@ -79,6 +80,8 @@ export interface Connections {
 	readonly agent?: ConsolePortBackend;
 	readonly onProgress: OnProgress;
 	readonly onDevice?: (event: DeviceEvent) => void;
+	/** A disk has refused something; told once for each spell of it. */
+	readonly onTrouble?: (error: unknown) => void;
 	/** A disk of the caller's. */
 	openRemote?(disk: RemoteDiskDescription): BlockBackend;
 }
@@ -105,12 +108,14 @@ export async function assemble(
 		const { decompressors } = surroundings;
 		const { kernel: source, initrd: initrdSource } = description;
 		const kernel = await surroundings.readBytes(source, "kernel", onProgress);
-		const packed =
+		const initrd =
 			initrdSource &&
-			(await surroundings.readBytes(initrdSource, "initrd", onProgress));
-		const unpack =
-			description.initrdPacking && decompressors[description.initrdPacking];
-		const initrd = packed && unpack ? await unpack(packed) : packed;
+			(await unpackInitrd(
+				await surroundings.readBytes(initrdSource, "initrd", onProgress),
+				description.initrdPacking,
+				decompressors,
+				onProgress,
+			));
 		const disks = await openDisks(
 			description.disks ?? [],
 			surroundings,
@@ -119,6 +124,7 @@ export async function assemble(
 		);
 		const devices = await surroundings.openDevices?.(description.devices ?? {});
 		if (devices !== undefined) opened.push(devices);
+		onProgress("making the machine");
 		const machine = await createMachine(description, surroundings, {
 			...consoles(description, connections),
 			...devices?.virtio,
@@ -132,6 +138,21 @@ export async function assemble(
 		await close();
 		throw error;
 	}
+}
+
+/** A web server may have sent it unpacked, so its first bytes have a say. */
+async function unpackInitrd(
+	initrd: Uint8Array,
+	packing: GuestDescription["initrdPacking"],
+	decompressors: Decompressors,
+	onProgress: OnProgress,
+): Promise<Uint8Array> {
+	const unpack = packing && decompressors[packing];
+	if (unpack === undefined || detectCompression(initrd) !== packing) {
+		return initrd;
+	}
+	onProgress("unpacking the initrd");
+	return unpack(initrd);
 }
 
 async function openDisks(
@@ -149,7 +170,10 @@ async function openDisks(
 		if (backend === undefined) throw new LguestError("Nobody has that disk.");
 		opened.push(backend);
 		const { serial } = disk;
-		options.push({ backend, ...(serial !== undefined && { serial }) });
+		options.push({
+			backend: watchedDisk(backend, connections.onTrouble),
+			...(serial !== undefined && { serial }),
+		});
 	}
 	return options;
 }

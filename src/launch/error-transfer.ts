@@ -13,6 +13,7 @@ import {
 	GuestEndedError,
 	GuestFailure,
 	LguestError,
+	StorageFullError,
 	UsageError,
 } from "../errors.ts";
 
@@ -34,7 +35,14 @@ const CLASSES: Readonly<
 			options: { hint?: string },
 		) => LguestError
 	>
-> = { LguestError, UsageError, GuestFailure, GuestEndedError, AgentError };
+> = {
+	LguestError,
+	UsageError,
+	GuestFailure,
+	GuestEndedError,
+	AgentError,
+	StorageFullError,
+};
 
 /** For `post`. */
 export function toPlain(error: unknown): PlainError {

@@ -115,6 +115,7 @@ class GuestServer {
 		try {
 			this.#machine = machine;
 			this.#post({ kind: "created" });
+			this.#progress("booting");
 			if (this.#stopped) machine.stop();
 			return await machine.run();
 		} finally {
@@ -131,11 +132,16 @@ class GuestServer {
 		return assemble(description, this.#surroundings, {
 			console,
 			agent,
-			onProgress: (activity, doneBytes = 0, totalBytes = 0) =>
-				this.#post({ kind: "progress", activity, doneBytes, totalBytes }),
+			onProgress: (...progress) => this.#progress(...progress),
+			onTrouble: (error) =>
+				this.#post({ kind: "trouble", error: toPlain(error) }),
 			onDevice: (event) => this.#post({ kind: "device", event }),
 			openRemote: (disk) => new RemoteDisk(disk, this.#remote),
 		});
+	}
+
+	#progress(activity: string, doneBytes = 0, totalBytes = 0): void {
+		this.#post({ kind: "progress", activity, doneBytes, totalBytes });
 	}
 
 	async #pause(request: number): Promise<void> {

@@ -56,8 +56,13 @@ export type GuestEnd =
 export interface GuestEvents {
 	/** A device was set up, reset or stopped for its driver's fault. */
 	readonly device: DeviceEvent;
-	/** Files of the guest are being read. */
+	/**
+	 * The guest gets on with its start. What comes before the guest is made only
+	 * `launch` can tell: give it `onProgress`.
+	 */
 	readonly progress: ProgressEvent;
+	/** A disk has failed, which the guest saw as an I/O error. */
+	readonly trouble: Error;
 }
 
 /** The guest's console. */
@@ -72,12 +77,21 @@ export interface GuestConsole {
 
 /** A guest that is told to stop has so long to say its last words. */
 const STOP_WITHIN_MS = 2000;
+const READY: ProgressEvent = { activity: "ready", doneBytes: 0, totalBytes: 0 };
 /** A guest with an agent starts it at boot, however slow the computer is. */
 const AGENT_WITHIN_MS = 120_000;
 
 /** Where a `using` declaration looks; some engines do not have it yet. */
 const asyncDispose: typeof Symbol.asyncDispose =
 	Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose");
+
+/** Who may speak up, or is told, while a guest is being made. */
+export interface LaunchListeners {
+	/** Gives up the launch, or stops the guest when it runs. */
+	readonly signal?: AbortSignal;
+	/** Told how far the guest has come, from the first byte that is read. */
+	readonly onProgress?: (event: ProgressEvent) => void;
+}
 
 /** Make one with `launch`. */
 export class Guest implements AsyncDisposable {
@@ -105,9 +119,10 @@ export class Guest implements AsyncDisposable {
 		channel: WorkerChannel,
 		description: GuestDescription,
 		backends: readonly BlockBackend[],
-		signal?: AbortSignal,
+		{ signal, onProgress }: LaunchListeners = {},
 	): Promise<Guest> {
 		const guest = new Guest(channel, description, backends);
+		if (onProgress !== undefined) guest.on("progress", onProgress);
 		const created = new Promise<void>((resolve, reject) => {
 			guest.#created = (error) =>
 				error === undefined ? resolve() : reject(error);
@@ -330,6 +345,7 @@ export class Guest implements AsyncDisposable {
 				break;
 			case "agent-open":
 				this.#agent.opened(message.open);
+				if (message.open) this.#emit("progress", READY);
 				break;
 			case "remote-call":
 				void answerRemoteCall(message, this.#backends[message.remote]).then(
@@ -353,6 +369,9 @@ export class Guest implements AsyncDisposable {
 				break;
 			case "progress":
 				this.#emit("progress", message);
+				break;
+			case "trouble":
+				this.#emit("trouble", fromPlain(message.error));
 				break;
 			case "device":
 				this.#emit("device", message.event);

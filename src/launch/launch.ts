@@ -18,7 +18,7 @@ import type {
 	GuestOptions,
 	RemoteDiskDescription,
 } from "./description.ts";
-import { Guest } from "./guest.ts";
+import { Guest, type LaunchListeners } from "./guest.ts";
 
 /** A disk whose backend is an object of the caller's. */
 export interface BackendDisk {
@@ -28,13 +28,11 @@ export interface BackendDisk {
 }
 
 /** What a guest is made of. */
-export interface LaunchOptions extends GuestOptions {
+export interface LaunchOptions extends GuestOptions, LaunchListeners {
 	/** bzImage, vmlinux or multiboot image. */
 	readonly kernel: ByteSource;
 	/** `/dev/vda`, `/dev/vdb` and so on. */
 	readonly disks?: readonly (DiskDescription | BackendDisk)[];
-	/** Gives up the launch, or stops the guest when it runs. */
-	readonly signal?: AbortSignal;
 }
 
 /** Rejects with `UsageError` for wrong options, or with the signal's reason. */
@@ -42,7 +40,7 @@ export async function launchOn(
 	platform: Platform,
 	options: LaunchOptions,
 ): Promise<Guest> {
-	const { signal, disks = [], kernel, initrd, ...plain } = options;
+	const { signal, onProgress, disks = [], kernel, initrd, ...plain } = options;
 	signal?.throwIfAborted();
 	if (kernel === undefined) {
 		throw new UsageError("A guest needs a kernel.", {
@@ -56,7 +54,10 @@ export async function launchOn(
 		...(initrd !== undefined && { initrd: sendable(initrd) }),
 		disks: disks.map((disk) => describe(disk, backends)),
 	};
-	return Guest.start(platform.startWorker(), description, backends, signal);
+	return Guest.start(platform.startWorker(), description, backends, {
+		...(signal !== undefined && { signal }),
+		...(onProgress !== undefined && { onProgress }),
+	});
 }
 
 /** A URL cannot be sent, its text can. */

@@ -69,9 +69,12 @@ export type ToGuest =
 	| { readonly kind: "balloon-state"; readonly request: number }
 	| { readonly kind: "statistics"; readonly request: number };
 
-/** What takes so long; without a total, just the activity. */
+/** How far a guest has come; without a total, just the activity. */
 export interface ProgressEvent {
-	/** "reading the initrd". */
+	/**
+	 * "reading the kernel" and more, until the guest is made; then "booting", and
+	 * "ready" when its agent answers.
+	 */
 	readonly activity: string;
 	readonly doneBytes: number;
 	readonly totalBytes: number;
@@ -83,6 +86,8 @@ export type FromGuest =
 	| RemoteCall
 	| { readonly kind: "created" }
 	| ({ readonly kind: "progress" } & ProgressEvent)
+	/** A disk has refused; the guest got an I/O error. */
+	| { readonly kind: "trouble"; readonly error: PlainError }
 	| { readonly kind: "agent-open"; readonly open: boolean }
 	| { readonly kind: "failed"; readonly error: PlainError }
 	| { readonly kind: "ended"; readonly reason: EndReason }

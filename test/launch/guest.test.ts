@@ -69,6 +69,20 @@ async function progress(guest: Guest): Promise<number> {
 }
 
 describe("A launched guest", () => {
+	it("is told of from the first byte that is read to its booting", async () => {
+		const before: string[] = [];
+		const after: string[] = [];
+		const guest = await launch({
+			...small(greeterCode("x")),
+			onProgress: ({ activity }) => before.push(activity),
+		});
+		guest.on("progress", ({ activity }) => after.push(activity));
+		await readText(guest.console.readable, "x");
+		await guest.stop();
+		expect(before).toEqual(["making the machine", "booting"]);
+		expect(after).toEqual(["booting"]);
+	});
+
 	it("prints to console.readable, which ends with the guest", async () => {
 		await using guest = await launch(small(greeterCode("hello")));
 		expect(await readText(guest.console.readable, "hello")).toBe("hello");

@@ -1,0 +1,79 @@
+import { describe, expect, it } from "vitest";
+import { StorageFullError, UsageError } from "../index.ts";
+import {
+	OpfsStore,
+	type SyncAccessHandle,
+	storageError,
+} from "./opfs-store.ts";
+
+/** A file with room for so many bytes, of which each write takes 1000 at most. */
+class FakeHandle implements SyncAccessHandle {
+	bytes = new Uint8Array(0);
+	readonly #room: number;
+
+	constructor(room: number) {
+		this.#room = room;
+	}
+
+	read(target: Uint8Array, { at }: { at: number }): number {
+		const part = this.bytes.subarray(at, at + target.length);
+		target.set(part);
+		return part.length;
+	}
+
+	write(source: Uint8Array, { at }: { at: number }): number {
+		const part = source.subarray(0, 1000);
+		if (at + part.length > this.#room) {
+			throw new DOMException("No space.", "QuotaExceededError");
+		}
+		const larger = new Uint8Array(
+			Math.max(this.bytes.length, at + part.length),
+		);
+		larger.set(this.bytes);
+		larger.set(part, at);
+		this.bytes = larger;
+		return part.length;
+	}
+
+	flush(): void {}
+
+	getSize(): number {
+		return this.bytes.length;
+	}
+
+	close(): void {}
+}
+
+describe("A store in OPFS", () => {
+	it("writes all that it is given, and reads zeroes behind its end", async () => {
+		const store = new OpfsStore(new FakeHandle(10_000), "d");
+		await store.write(500, new Uint8Array(2500).fill(7));
+		expect(store.sizeBytes).toBe(3000);
+		const target = new Uint8Array(20).fill(1);
+		await store.read(2990, target);
+		expect([...target]).toEqual([...Array(10).fill(7), ...Array(10).fill(0)]);
+	});
+
+	it("says ENOSPC where the browser's quota ends, and keeps what it had", async () => {
+		const store = new OpfsStore(new FakeHandle(1500), "d");
+		await store.write(0, new Uint8Array(1000).fill(3));
+		const refused = store.write(1000, new Uint8Array(1000));
+		await expect(refused).rejects.toBeInstanceOf(StorageFullError);
+		await expect(refused).rejects.toMatchObject({ code: "ENOSPC" });
+		expect(store.sizeBytes).toBe(1000);
+	});
+});
+
+describe("A browser's refusal", () => {
+	it("is another tab's lock, a full storage, or neither", () => {
+		const named = (name: string) =>
+			storageError("d", new DOMException("why", name));
+		expect(named("NoModificationAllowedError")).toBeInstanceOf(UsageError);
+		expect(named("NoModificationAllowedError").message).toContain("in use");
+		expect(named("QuotaExceededError")).toBeInstanceOf(StorageFullError);
+		const other = named("InvalidStateError");
+		expect(other).not.toBeInstanceOf(UsageError);
+		expect(other).not.toBeInstanceOf(StorageFullError);
+		expect(other.message).toContain("why");
+	});
+});
