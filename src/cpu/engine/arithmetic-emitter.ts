@@ -140,17 +140,17 @@ export class ArithmeticEmitter {
 		return this.#binary("rotr", a, count);
 	}
 	clz<T extends Integer>(a: T): T {
-		return this.op(`${a.type}.clz`, a) as Value as T;
+		return this.#unary("clz", a) as T;
 	}
 	ctz<T extends Integer>(a: T): T {
-		return this.op(`${a.type}.ctz`, a) as Value as T;
+		return this.#unary("ctz", a) as T;
 	}
 	popcnt<T extends Integer>(a: T): T {
-		return this.op(`${a.type}.popcnt`, a) as Value as T;
+		return this.#unary("popcnt", a) as T;
 	}
 
 	eqz(a: Integer): I32 {
-		return this.op<"i32">(`${a.type}.eqz`, a);
+		return this.#unary("eqz", a) as I32;
 	}
 	eq<T extends Integer>(a: T, b: T): I32 {
 		return this.#compare("eq", a, b);
@@ -208,7 +208,7 @@ export class ArithmeticEmitter {
 
 	signExtend<T extends Integer>(width: number, a: T): T {
 		if (width === typeBits(a)) return a;
-		return this.op(`${a.type}.extend${width}_s`, a) as Value as T;
+		return this.#unary(EXTENSIONS[width] as IntegerOp, a) as T;
 	}
 
 	toWidth(width: number, a: Integer): Integer {
@@ -220,7 +220,9 @@ export class ArithmeticEmitter {
 		name: string,
 		...args: readonly Value[]
 	): Value<T> {
-		return op(name as PlainOpName, ...args.map(expr)) as Value as Value<T>;
+		// The same objects: see `expr`.
+		const operands = args as readonly Value[] as Expression[];
+		return op(name as PlainOpName, ...operands) as Value as Value<T>;
 	}
 
 	lane<T extends ValueType>(
@@ -263,13 +265,46 @@ export class ArithmeticEmitter {
 		return this.constant(typeBits(a), value) as T;
 	}
 
-	#binary<T extends Integer>(name: string, a: T, b: T): T {
-		return this.op(`${a.type}.${name}`, a, b) as Value as T;
+	#binary<T extends Integer>(name: IntegerOp, a: T, b: T): T {
+		return op(nameFor(a, name), expr(a), expr(b)) as Value as T;
 	}
 
-	#compare<T extends Integer>(name: string, a: T, b: T): I32 {
-		return this.op<"i32">(`${a.type}.${name}`, a, b);
+	#compare<T extends Integer>(name: IntegerOp, a: T, b: T): I32 {
+		return op(nameFor(a, name), expr(a), expr(b)) as Value as I32;
 	}
+
+	#unary(name: IntegerOp, a: Integer): Value {
+		return op(nameFor(a, name), expr(a)) as Value;
+	}
+}
+
+/** Instructions that both integer types have. */
+const INTEGER_OPS = [
+	...["add", "sub", "mul", "div_s", "div_u", "rem_s", "rem_u"],
+	...["and", "or", "xor", "shl", "shr_u", "shr_s", "rotl", "rotr"],
+	...["clz", "ctz", "popcnt", "eqz", "eq", "ne"],
+	...["lt_s", "lt_u", "le_s", "le_u", "gt_s", "gt_u", "ge_s", "ge_u"],
+	...["extend8_s", "extend16_s", "extend32_s"],
+] as const;
+type IntegerOp = (typeof INTEGER_OPS)[number];
+
+const EXTENSIONS: Readonly<Record<number, IntegerOp>> = {
+	8: "extend8_s",
+	16: "extend16_s",
+	32: "extend32_s",
+};
+
+/** Their whole names: putting one together costs more than what it names. */
+const NAMES_32 = namesOf("i32");
+const NAMES_64 = namesOf("i64");
+
+function namesOf(type: "i32" | "i64"): Record<IntegerOp, PlainOpName> {
+	const names = INTEGER_OPS.map((name) => [name, `${type}.${name}`]);
+	return Object.fromEntries(names) as Record<IntegerOp, PlainOpName>;
+}
+
+function nameFor(a: Integer, name: IntegerOp): PlainOpName {
+	return a.type === "i64" ? NAMES_64[name] : NAMES_32[name];
 }
 
 /** 32 or 64: the bits of the machine type that carries a value. */
