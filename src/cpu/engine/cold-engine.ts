@@ -175,7 +175,9 @@ export class ColdEngine {
 		const { translate } = context;
 		const slow = { translate, fetchPage };
 		const fills = defineTlbFill(module, context, imports.ramBytes, slow);
-		const system = defineDirectOperations(module, context, context.system);
+		const system = defineDirectOperations(
+			...[module, context, fills.fill, context.system],
+		);
 		for (const ref of [...Object.values(fills), system]) {
 			module.exportFunction(ref.name, ref);
 		}

@@ -135,10 +135,14 @@ const NOT_HERE = -1;
 
 type Parameters = readonly I32[];
 
-/** Adds `system` to a module: as `InstructionContext.system`, asking the slow one where it must. */
+/**
+ * Adds `system` to a module: as `InstructionContext.system`, asking the slow
+ * one where it must. `fill` is that of `tlb-fill.ts`.
+ */
 export function defineDirectOperations(
 	module: ModuleBuilder,
 	context: CodeContext,
+	fill: FunctionRef,
 	slow: FunctionRef,
 ): FunctionRef {
 	const direct: [SystemOperationName, (o: Operation) => void][] = [
@@ -151,7 +155,7 @@ export function defineDirectOperations(
 	const types = ["i32", "i32", "i32", "i32"] as const;
 	const quick = direct.map(([name, emit]) => {
 		const code = new FunctionBuilder(types.slice(1), ["i32"]);
-		emit(new Operation(code, context));
+		emit(new Operation(code, context, fill));
 		const ref = module.declareFunction(types.slice(1), ["i32"], name);
 		module.defineFunction(ref, code);
 		return [SYSTEM_NUMBERS.get(name) as number, ref] as const;
@@ -184,9 +188,11 @@ class Operation {
 	readonly #code: FunctionBuilder;
 	readonly #e: StateEmitter;
 	readonly #parameters: Parameters;
+	readonly #fill: FunctionRef;
 
-	constructor(code: FunctionBuilder, context: CodeContext) {
+	constructor(code: FunctionBuilder, context: CodeContext, fill: FunctionRef) {
 		this.#code = code;
+		this.#fill = fill;
 		this.#e = new StateEmitter(code, context);
 		this.#parameters = [0, 1, 2].map(
 			(index) => localGet(code.param(index)) as Value as I32,
@@ -370,15 +376,21 @@ class Operation {
 		this.#giveUpIf(e.ne(high, e.i32(flatHigh)));
 	}
 
-	/** Host address of memory that level 0 may read, inside one page and in the TLB. */
+	/** Host address of memory that level 0 may read, inside one page that the TLB has or can have. */
 	#supervisorMemory(linear: I32, bytes: number): I32 {
 		const e = this.#e;
 		const offset = e.and(linear, e.i32(PAGE - 1));
 		this.#giveUpIf(e.gtU(offset, e.i32(PAGE - bytes)));
 		const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
-		const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
-		this.#giveUpIf(e.and(entry, e.i32(TLB_READ_SUPERVISOR)));
-		return e.let(e.add(linear, e.and(entry, e.i32(-PAGE))));
+		const entry = e.variable(load("i32.load", expr(slot), TLB_BASE) as I32);
+		const refused = e.i32(TLB_READ_SUPERVISOR);
+		this.#code.if(expr(e.and(entry.get(), refused)), () => {
+			const filled = call(this.#fill, expr(linear), expr(refused));
+			entry.set(filled as Value as I32);
+			// None at all has every bit set.
+			this.#giveUpIf(e.and(entry.get(), refused));
+		});
+		return e.let(e.add(linear, e.and(entry.get(), e.i32(-PAGE))));
 	}
 
 	#attributes(segment: number): I32 {
