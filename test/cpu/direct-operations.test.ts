@@ -49,6 +49,8 @@ const FS = 4;
 interface Case {
 	readonly code: readonly number[];
 	readonly user: boolean;
+	/** ES, DS, FS and GS are level 3's already. */
+	readonly outerData: boolean;
 	readonly descriptors: readonly (readonly [number, number])[];
 	readonly selector: number;
 	readonly fastSelector: number;
@@ -80,6 +82,7 @@ function randomCase(below: Random): Case {
 	return {
 		code: pick(KINDS),
 		user: chance(0.4),
+		outerData: chance(0.7),
 		descriptors: [0x93, 0xf3, 0x9b, 0xf3].map(oftenFlat),
 		selector: selector(),
 		fastSelector: chance(0.8) ? KERNEL_CODE : selector(),
@@ -100,6 +103,9 @@ function outcome(guest: Guest, it: Case): Record<string, string> {
 		guest.describe(FREE + i * 8, each);
 	}
 	guest.enter(it.user);
+	if (it.outerData) {
+		for (const segment of [0, 3, 4, 5]) guest.loadFrom(segment, USER_DATA);
+	}
 	const { state } = cpu;
 	cpu.memory.write(CODE, Uint8Array.from([...LOOKS, ...it.code, 0xf4]));
 	for (const [i, word] of it.frame.entries())
@@ -148,9 +154,9 @@ describe("system operations in generated code", () => {
 	it("read descriptors without asking TypeScript once the table's page is known", () => {
 		const guest = new Guest("cold");
 		const plain: Case = {
-			...{ code: [0x8e, 0xe0], user: false, descriptors: [] },
+			...{ code: [0x8e, 0xe0], user: false, outerData: false },
 			...{ selector: USER_DATA, fastSelector: 0, frame: [] },
-			...{ eflags: 0, interrupt: false },
+			...{ descriptors: [], eflags: 0, interrupt: false },
 		};
 		guest.cpu.mmu.readU32 = () => {
 			throw new Error("TypeScript was asked");
