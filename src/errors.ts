@@ -72,3 +72,8 @@ export class StorageFullError extends LguestError {
 export class ExecTimeoutError extends LguestError {
 	override readonly name = "ExecTimeoutError";
 }
+
+/** `--engine compare` has caught us: the two engines disagree. A defect of ours. */
+export class EngineDifference extends LguestError {
+	override readonly name = "EngineDifference";
+}

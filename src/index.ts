@@ -16,6 +16,7 @@ export type {
 export { identify, inspect, type KernelFacts } from "./boot/kernel-image.ts";
 export {
 	compileRegions,
+	ENGINE_KINDS,
 	type EngineKind,
 	type RegionRequest,
 	type RegionResponse,
@@ -23,6 +24,7 @@ export {
 } from "./cpu/index.ts";
 export {
 	AgentError,
+	EngineDifference,
 	ExecTimeoutError,
 	GuestEndedError,
 	GuestFailure,

@@ -20,6 +20,7 @@ import type { RegionService } from "./engine/compile-regions.ts";
 import { HotEngine } from "./engine/hot-engine.ts";
 import { inlineForms } from "./engine/inline-forms.ts";
 import { INTENT_BITS } from "./engine/instruction-emitter.ts";
+import { RegionComparer } from "./engine/region-comparer.ts";
 import {
 	STATUS_BUDGET,
 	STATUS_FAULT,
@@ -27,6 +28,7 @@ import {
 	STATUS_STOP_JUMP,
 	type Status,
 } from "./engine/status.ts";
+import { WriteJournal } from "./engine/write-journal.ts";
 import {
 	GuestFault,
 	raise,
@@ -107,11 +109,16 @@ export type ExitReason =
 	/** `requestExit` was called. */
 	| "requested";
 
-/** "cold" interprets; "auto" also compiles what is hot; "hot" compiles every branch target at once, for tests. */
-export type EngineKind = "cold" | "auto" | "hot";
+/**
+ * "cold" interprets; "auto" also compiles what is hot; "hot" compiles every
+ * branch target at once, and "compare" does all that compiled code does once
+ * more with the interpreter, and compares: both are for tests.
+ */
+export type EngineKind = (typeof ENGINE_KINDS)[number];
+export const ENGINE_KINDS = ["auto", "cold", "hot", "compare"] as const;
 
 /** Arrivals by branch that make code hot. Powers of two. */
-const HOT_ARRIVALS = { cold: 0, auto: 16_384, hot: 1 } as const;
+const HOT_ARRIVALS = { cold: 0, auto: 16_384, hot: 1, compare: 256 } as const;
 
 export interface CpuOptions {
 	readonly memoryBytes: number;
@@ -151,6 +158,8 @@ export interface CpuStatistics {
 	/** Regions compiled, and those in use now. */
 	readonly regions: number;
 	readonly regionsLive: number;
+	/** Stays in regions that `--engine compare` has compared. */
+	readonly regionsCompared?: number;
 	readonly regionModules?: number;
 	readonly regionWasmBytes?: number;
 	readonly regionInstructions?: number;
@@ -165,6 +174,7 @@ export class Cpu implements SystemContext {
 	readonly #code: CodeCache;
 	readonly #engine: ColdEngine;
 	readonly #hot: HotEngine | undefined;
+	readonly #comparer: RegionComparer | undefined;
 	/** Instructions retired before the current budget was given. */
 	#retiredBefore = 0;
 	#budgetGiven = 0;
@@ -208,13 +218,16 @@ export class Cpu implements SystemContext {
 			(physical) => this.mmu.tlb.protectHostPage(RAM_BASE + physical),
 		);
 		this.mmu = new Mmu(buffer, this.state, this.memory, bus, this.#code);
+		const { engine = "cold" } = options;
+		const journal = engine === "compare" ? new WriteJournal(buffer) : undefined;
 		this.#engine = new ColdEngine(
 			memory,
-			this.#imports(options.engine ?? "cold", options.hotArrivals),
+			this.#imports(engine, options.hotArrivals, journal),
 			{ semanticsOf, kernels: KERNELS },
 			inlineForms(features),
 		);
-		if (options.engine === "auto" || options.engine === "hot") {
+		this.#comparer = journal && this.#makeComparer(journal);
+		if (engine !== "cold") {
 			const { memory: ram } = this;
 			this.#hot = new HotEngine(
 				this.#engine,
@@ -222,15 +235,28 @@ export class Cpu implements SystemContext {
 				ram,
 				features,
 				(linear) => this.#tryFetch(linear),
-				options.regionService,
+				// Journaled regions are made here.
+				journal ? undefined : options.regionService,
 				// Whoever wants code hot early wants it soon.
-				options.engine === "hot" || options.hotArrivals ? 1 : undefined,
+				engine === "hot" || options.hotArrivals ? 1 : undefined,
+				this.#comparer?.entrance,
 			);
 		}
 		this.#code.makeRoomForForms = (count) => this.#engine.makeRoom(count);
 		this.memory.onWrite = (address, bytes) =>
 			this.#code.invalidate(address, bytes);
 		this.reset();
+	}
+
+	#makeComparer(journal: WriteJournal): RegionComparer {
+		this.mmu.onStore = (host, bytes) => journal.note(host, bytes);
+		return new RegionComparer({
+			state: this.state,
+			journal,
+			runCold: () => this.#engine.run(),
+			forgotten: () => this.#code.resets,
+			retired: () => this.retiredCount(),
+		});
 	}
 
 	/** The state after RESET, between stays in generated code (Intel SDM vol. 3, "Processor State After Reset"). */
@@ -260,6 +286,7 @@ export class Cpu implements SystemContext {
 			regionColdExits: Number(this.state.getBig(REGION_COLD_EXITS)),
 			regions: 0,
 			regionsLive: this.#hot?.regionsLive ?? 0,
+			...(this.#comparer && { regionsCompared: this.#comparer.compared }),
 			...this.#hot?.statistics,
 		};
 	}
@@ -535,8 +562,10 @@ export class Cpu implements SystemContext {
 	#imports(
 		engine: EngineKind,
 		hotArrivals: number = HOT_ARRIVALS[engine],
+		journal?: WriteJournal,
 	): EngineImports {
 		const becameHot = (rip: number, exit: number, page: number) => {
+			if (this.#comparer?.isRepeating) return;
 			const mode = this.state.get32(MODE);
 			this.#hot?.arrived(rip >>> 0, mode, exit, page >>> 0);
 			if (engine === "hot") this.#hot?.compileWanted();
@@ -546,6 +575,7 @@ export class Cpu implements SystemContext {
 			misplaced: (slot) => this.#hot?.misplaced(slot),
 			hotArrivals,
 			ramBytes: this.memory.sizeBytes,
+			journal: journal && ((host, bytes) => journal.note(host, bytes)),
 			fetchPage: (linear, host) => {
 				const physical = this.#tryFetch(linear >>> 0);
 				return physical !== undefined && RAM_BASE + physical === host >>> 0

@@ -10,6 +10,7 @@ export {
 	Cpu,
 	type CpuOptions,
 	type CpuStatistics,
+	ENGINE_KINDS,
 	type EngineKind,
 	type ExitReason,
 } from "./cpu.ts";

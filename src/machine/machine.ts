@@ -65,7 +65,7 @@ export interface MachineOptions extends VirtioOptions {
 	readonly commandLine?: string;
 	/** Default: wall. */
 	readonly clock?: ClockKind;
-	/** "auto" (default) interprets and compiles what is hot; "cold" only interprets; "hot" compiles everything at once, for tests. */
+	/** Default: "auto", which interprets and compiles what is hot. */
 	readonly engine?: EngineKind;
 	/** Compiles hot code in another thread; default: in this one. */
 	readonly regionService?: RegionService;

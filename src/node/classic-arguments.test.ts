@@ -62,7 +62,7 @@ describe("the classic command line", () => {
 		[["--block", "64", "k"], /no option --block/],
 		[["--username=me", "64", "k"], /privileges/],
 		[["--tunnet=bridge:br0", "64", "k"], /bridge needs privileges/],
-		[["--engine=warm", "64", "k"], /there are auto, cold and hot/],
+		[["--engine=warm", "64", "k"], /there are auto, cold, hot, compare/],
 	])(
 		"says what is wrong with %j, with the original's status",
 		(args, message) => {

@@ -9,7 +9,7 @@
  * @journey L:430 lguest 64 vmlinux
  */
 
-import { type EngineKind, UsageError } from "../index.ts";
+import { ENGINE_KINDS, type EngineKind, UsageError } from "../index.ts";
 
 /** A classic command line, understood. */
 export interface ClassicOptions {
@@ -54,10 +54,11 @@ const WITH_VALUE: Readonly<Record<string, Action>> = {
 		draft.initrdPath = path;
 	},
 	"--engine": (draft, name) => {
-		if (name !== "cold" && name !== "auto" && name !== "hot") {
-			throw usage(`--engine=${name}: there are auto, cold and hot.`);
+		const kind = ENGINE_KINDS.find((known) => known === name);
+		if (kind === undefined) {
+			throw usage(`--engine=${name}: there are ${ENGINE_KINDS.join(", ")}.`);
 		}
-		draft.engine = name;
+		draft.engine = kind;
 	},
 };
 

@@ -4,6 +4,7 @@
  * `LGUEST_SEED` begins with another.
  */
 import { afterAll, describe, expect, it } from "vitest";
+import type { EngineKind } from "../../src/cpu/cpu.ts";
 import { Guest } from "../support/guest.ts";
 import { OTHER_ENGINES, runInLockstep } from "../support/lockstep.ts";
 import { randomFrom } from "../support/random.ts";
@@ -16,16 +17,16 @@ import {
 const LONG = process.env.LGUEST_LONG === "1";
 const FIRST = Number(process.env.LGUEST_SEED ?? 1);
 /** "hot" has no threshold, so that a few turns will do, and many programs. */
-const PROGRAMS = { auto: LONG ? 50 : 3, hot: LONG ? 500 : 12 } as const;
-const TURNS = { auto: 5000, hot: 60 } as const;
-const LONGEST = { auto: 20_000, hot: 400 } as const;
+const PROGRAMS = {
+	auto: LONG ? 50 : 3,
+	hot: LONG ? 500 : 12,
+	compare: LONG ? 50 : 3,
+} as const;
+const TURNS = { auto: 5000, hot: 60, compare: 1000 } as const;
+const LONGEST = { auto: 20_000, hot: 400, compare: 4000 } as const;
 const TIMEOUT_MS = 600_000;
 
-function makeGuest(
-	seed: number,
-	engine: "cold" | "auto" | "hot",
-	turns: number,
-) {
+function makeGuest(seed: number, engine: EngineKind, turns: number) {
 	const user = seed % 2 === 0;
 	const guest = new Guest(engine);
 	guest.interruptVector = DEVICE_VECTOR;

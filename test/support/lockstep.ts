@@ -161,4 +161,5 @@ export function runInLockstep(
 export const OTHER_ENGINES = [
 	"auto",
 	"hot",
+	"compare",
 ] as const satisfies readonly EngineKind[];

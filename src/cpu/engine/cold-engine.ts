@@ -62,6 +62,8 @@ export interface EngineImports {
 	fetchPage(linear: number, host: number): number;
 	/** Size of guest RAM. */
 	readonly ramBytes: number;
+	/** Told of every store that generated code makes, before it does; undefined = nobody is. */
+	readonly journal?: ((host: number, bytes: number) => void) | undefined;
 }
 
 /** Where meanings come from. */
@@ -82,6 +84,9 @@ const MOST_HANDLERS = 0x4000;
 /** Table slots behind them, for regions. */
 export const FIRST_REGION_SLOT = MOST_HANDLERS;
 export const MOST_REGIONS = 0x4000;
+/** Handlers and regions. */
+export const TABLE_SLOTS = MOST_HANDLERS + MOST_REGIONS;
+
 export class ColdEngine {
 	readonly #memory: WebAssembly.Memory;
 	readonly #imports: EngineImports & { fill(): number };
@@ -94,6 +99,7 @@ export class ColdEngine {
 	readonly #mostHandlers: number;
 	readonly #maker: () => number;
 	readonly #kernels: KernelModule;
+	readonly #isJournaled: boolean;
 	readonly table: WebAssembly.Table;
 	readonly #run: () => number;
 
@@ -109,6 +115,7 @@ export class ColdEngine {
 		this.#source = source;
 		this.emitForm = emitFormWith((name) => source.semanticsOf(name));
 		this.#kernels = new KernelModule(memory, source.kernels);
+		this.#isJournaled = imports.journal !== undefined;
 		// From here on, generated code asks the short way first.
 		this.#imports = { ...imports, ...this.#compileShortWays(imports) };
 		for (const { instruction, mode } of inline) {
@@ -241,8 +248,7 @@ export class ColdEngine {
 		const make = module.importFunction("cpu", "make", [], []);
 		const fill = module.importFunction("cpu", "fill", [I32, I32], [I32]);
 		const hot = module.importFunction("cpu", "hot", [I32, I32, I32], []);
-		const slots = MOST_HANDLERS + MOST_REGIONS;
-		const table = module.defineTable(slots, slots);
+		const table = module.defineTable(TABLE_SLOTS, TABLE_SLOTS);
 		const run = module.declareFunction([], [I32], "run");
 		const loopCode = new FunctionBuilder([], [I32]);
 		const loop = new ColdLoop(loopCode, {
@@ -271,7 +277,8 @@ export class ColdEngine {
 		module: ModuleBuilder,
 		kernels: ReadonlySet<string>,
 	): InstructionContext {
-		return declareInstructionImports(module, this.#source.kernels, kernels);
+		const { kernels: all } = this.#source;
+		return declareInstructionImports(module, all, kernels, this.#isJournaled);
 	}
 
 	/** Nothing enters the region in that slot any more: its module may go. */

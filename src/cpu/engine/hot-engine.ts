@@ -100,6 +100,8 @@ export class HotEngine {
 	readonly #service: RegionService | undefined;
 	readonly #generator: RegionGenerator;
 	readonly #batchTurns: number;
+	/** What the engine's table holds for a region in a slot: its function, or what stands before it. */
+	readonly #entrance: (slot: number, run: () => number) => () => number;
 	readonly #settle: WebAssembly.ModuleImports;
 	readonly #history = new BranchHistory();
 	readonly #freeSlots: number[] = [];
@@ -128,6 +130,7 @@ export class HotEngine {
 		fetch: (linear: number) => number | undefined,
 		service: RegionService | undefined,
 		batchTurns = BATCH_TURNS,
+		entrance = (_slot: number, run: () => number) => run,
 	) {
 		this.#cold = cold;
 		this.#cache = cache;
@@ -136,6 +139,7 @@ export class HotEngine {
 		this.#fetch = fetch;
 		this.#service = service;
 		this.#batchTurns = batchTurns;
+		this.#entrance = entrance;
 		this.#generator = new RegionGenerator({
 			emitForm: cold.emitForm,
 			declareImports: (module, kernels) => cold.declareImports(module, kernels),
@@ -353,7 +357,7 @@ export class HotEngine {
 			this.#freeSlots.push(slot);
 			return;
 		}
-		this.#cold.table.set(slot, run);
+		this.#cold.table.set(slot, this.#entrance(slot, run));
 		this.#regions.set(slot, region);
 		this.statistics.regions++;
 	}

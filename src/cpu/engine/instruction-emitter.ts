@@ -54,6 +54,8 @@ export interface InstructionContext extends CodeContext {
 	readonly commit: FunctionRef;
 	/** (operation number, a, b, c) → status. */
 	readonly system: FunctionRef;
+	/** (host address, bytes) → told before a store there, if anybody wants to know. */
+	readonly journal?: FunctionRef | undefined;
 }
 
 /** "modify" is a write that reads first: devices see both. */
@@ -192,7 +194,10 @@ export abstract class InstructionEmitter extends StateEmitter {
 		this.code.block((slow) => {
 			this.#skipUnlessPageIsSafe(segment, offset as I32, intent, slow);
 			const linear = this.linearAddress(segment, offset);
-			result.set(this.#fastHost(linear, width / 8, intent, slow));
+			const host = this.let(this.#fastHost(linear, width / 8, intent, slow));
+			result.set(host);
+			const inPage = this.and(host, this.i32(PAGE_BYTES - 1));
+			this.#tell(intent, host, this.sub(this.i32(PAGE_BYTES), inPage));
 		});
 		return result.get();
 	}
@@ -314,7 +319,9 @@ export abstract class InstructionEmitter extends StateEmitter {
 		intent: Intent,
 	): I32 {
 		if (this.bail !== undefined) {
-			return this.let(this.#fastHost(linear, bytes, intent, this.bail));
+			const host = this.let(this.#fastHost(linear, bytes, intent, this.bail));
+			this.#tell(intent, host, this.i32(bytes));
+			return host;
 		}
 		const host: Variable<"i32"> = this.variable(this.i32(0));
 		this.code.block((done) => {
@@ -325,7 +332,9 @@ export abstract class InstructionEmitter extends StateEmitter {
 			host.set(this.#translate(segment, linear, bytes, intent));
 			this.if(this.eqz(host.get()), () => this.leave(this.i32(STATUS_FAULT)));
 		});
-		return host.get();
+		const found = host.get();
+		this.#tell(intent, found, this.i32(bytes));
+		return found;
 	}
 
 	/** The TLB fast path: branches to `slow` unless it holds. */
@@ -352,6 +361,13 @@ export abstract class InstructionEmitter extends StateEmitter {
 			this.code.brIf(slow, expr(this.gtU(offset, last)));
 		}
 		return this.add(address, this.and(entry, this.i32(-PAGE_BYTES)));
+	}
+
+	/** For `--engine compare` alone: see `write-journal.ts`. */
+	#tell(intent: Intent, host: I32, bytes: I32): void {
+		const { journal } = this.context;
+		if (journal === undefined || intent === "read") return;
+		this.code.evaluate(call(journal, expr(host), expr(bytes)));
 	}
 
 	#translate(

@@ -23,23 +23,27 @@ const FUNCTIONS = {
 	system: [[I32, I32, I32, I32], [I32]],
 } as const;
 
-/** The imports every generated module has, and the kernels of these names. */
+/** The imports every generated module has, and the kernels of these names; `journaled`: code tells of its stores. */
 export function declareInstructionImports(
 	module: ModuleBuilder,
 	kernels: readonly Kernel[],
 	names: ReadonlySet<string>,
+	journaled = false,
 ): InstructionContext {
 	module.importMemory("cpu", "memory", { minPages: 1 });
 	const refs = Object.entries(FUNCTIONS).map(
 		([name, [params, results]]) =>
 			[name, module.importFunction("cpu", name, params, results)] as const,
 	);
+	const journal = journaled
+		? module.importFunction("cpu", "journal", [I32, I32], [])
+		: undefined;
 	const kernel = declareKernels(module, kernels, names);
 	const functions = Object.fromEntries(refs) as Record<
 		keyof typeof FUNCTIONS,
 		FunctionRef
 	>;
-	return { stateBase: STATE_BASE, kernel, ...functions };
+	return { stateBase: STATE_BASE, kernel, journal, ...functions };
 }
 
 /** Generates forms by these meanings; a row without one is an instruction this CPU does not have. */

@@ -64,6 +64,8 @@ export class Mmu {
 	watcher: AccessWatcher | undefined;
 	/** TLB misses and other slow accesses, for statistics. */
 	misses = 0;
+	/** Told of every write of the program's to RAM, by host address, before it is made; accessed and dirty flags are none. */
+	onStore: ((host: number, bytes: number) => void) | undefined;
 	/** Called right before the bytes of `watch` change. */
 	onWatchedWrite: () => void = () => {};
 	/** Physical; none while the end is 0. */
@@ -295,6 +297,11 @@ export class Mmu {
 	}
 
 	#aboutToWrite(physical: number, bytes: number): void {
+		this.onStore?.(RAM_BASE + physical, bytes);
+		this.#aboutToChange(physical, bytes);
+	}
+
+	#aboutToChange(physical: number, bytes: number): void {
 		if (physical < this.#watchEnd && physical + bytes > this.#watchStart) {
 			this.onWatchedWrite();
 		}
@@ -449,7 +456,7 @@ export class Mmu {
 					: -1,
 			write32: (physical, value) => {
 				if (physical + 4 > this.#ram.sizeBytes) return;
-				this.#aboutToWrite(physical, 4);
+				this.#aboutToChange(physical, 4);
 				this.#view.setInt32(RAM_BASE + physical, value, true);
 			},
 		};

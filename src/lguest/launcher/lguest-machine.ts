@@ -52,7 +52,7 @@ export interface LguestMachineOptions extends GuestFiles {
 	readonly memoryBytes: number;
 	/** Default: wall. */
 	readonly clock?: ClockKind;
-	/** "auto" (default) interprets and compiles what is hot; "cold" only interprets; "hot" compiles everything at once, for tests. */
+	/** Default: "auto", which interprets and compiles what is hot. */
 	readonly engine?: EngineKind;
 	/** Compiles hot code in another thread; default: in this one. */
 	readonly regionService?: RegionService;

@@ -5,7 +5,7 @@
  * @journey P:482 What kind of machine
  */
 
-import type { ClockKind, EngineKind } from "../../index.ts";
+import { type ClockKind, ENGINE_KINDS, type EngineKind } from "../../index.ts";
 import { oneOf, runOption } from "./option.ts";
 
 export const clockOption = runOption<"clock", ClockKind>({
@@ -23,9 +23,9 @@ export const engineOption = runOption<"engine", EngineKind>({
 	key: "engine",
 	flags: "--engine <name>",
 	group: "Machine:",
-	summary: "auto (default) compiles what is hot; cold, hot",
+	summary: "auto (default) compiles what is hot; cold, hot, compare",
 	manual:
-		"`auto` interprets and compiles what is hot. `cold` is the interpreter alone. `hot` compiles everything the first time it runs, which is for tests.",
+		"`auto` interprets and compiles what is hot. `cold` is the interpreter alone. `hot` compiles everything the first time it runs. `compare` does all that compiled code has done once more with the interpreter, and stops at the first difference. These two are for tests.",
 	initial: "auto",
-	parse: oneOf("--engine", ["auto", "cold", "hot"]),
+	parse: oneOf("--engine", ENGINE_KINDS),
 });
