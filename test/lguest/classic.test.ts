@@ -93,4 +93,20 @@ describe("lguest MIB KERNEL", () => {
 		expect(lguest("", "2000", kernel).stderr).toContain("Give 1 to 880 MiB");
 		expect(lguest("", "8").status).toBe(1);
 	});
+
+	it.each(["2.6.24.7", "4.4.0"])(
+		"refuses Linux %s, whose devices were elsewhere",
+		(version) => {
+			const other = join(directory, "other");
+			const bytes = readFileSync(kernel);
+			bytes.write("Minix", bytes.indexOf("Linux version "));
+			const banner = Buffer.from(`\0Linux version ${version} (gcc)\n\0`);
+			writeFileSync(other, Buffer.concat([bytes, banner]));
+			const { status, stderr } = lguest("", "8", other);
+			expect(status).toBe(2);
+			expect(stderr).toContain(
+				`lguest: The kernel is Linux ${version}: it cannot be an lguest Guest.\nlguest MEMORY KERNEL takes Linux 2.6.25 to 3.19`,
+			);
+		},
+	);
 });

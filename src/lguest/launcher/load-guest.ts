@@ -86,7 +86,7 @@ export async function loadGuest(
 ): Promise<LoadedGuest> {
 	const { initrd, commandLine = "", unpack = {} } = files;
 	const bytes = (await unpackFile(files.kernel, unpack)) ?? files.kernel;
-	identify(bytes); // complains of what is no kernel
+	requireKnownVersion(identify(bytes).version);
 	const kernel = isBzImage(bytes)
 		? await placeBzImage(memory, ramBytes, bytes, unpack)
 		: placeVmlinux(memory, ramBytes, parseElf(bytes), bytes);
@@ -106,7 +106,6 @@ async function placeBzImage(
 ): Promise<PlacedKernel> {
 	const image = parseBzImage(bytes);
 	if (image.is64Bit) throw notForLguest("is for amd64");
-	requireKnownVersion(image.kernelVersion);
 	const payload = await unpackPayload(image.payload, unpack);
 	const alignment = image.kernelAlignment;
 	if (payload !== undefined && isElf(payload)) {
@@ -144,9 +143,9 @@ function placeVmlinux(
 /** What the guest's code in Linux calls itself. */
 const LGUEST_NAME = encodeLatin1("lguest\0");
 
-/** 2.6.24 had another kind of descriptor page. */
+/** 2.6.24 had another kind of descriptor page, and 4.0 none: its devices are on PCI. */
 function requireKnownVersion(version: string): void {
-	if (/^2\.6\.2[0-4]\b/.test(version)) {
+	if (/^(2\.6\.2[0-4]|[4-9]\.\d+)\b/.test(version)) {
 		throw notForLguest(`is Linux ${version.split(" ")[0]}`);
 	}
 }
