@@ -49,6 +49,9 @@ export const layers: readonly Layer[] = [
 	},
 	// Where the CPU's parts are put together.
 	{ of: "cpu/cpu.ts", mayImport: ["cpu/", "memory/"] },
+	{ of: "cpu/border.ts", mayImport: ["cpu/"] },
+	{ of: "cpu/decoded-features.ts", mayImport: ["cpu/decode/", "cpu/system/"] },
+	{ of: "cpu/instruction-fetch.ts", mayImport: ["cpu/", "memory/"] },
 	// What it does beside running: watching for a debugger inside the guest.
 	{
 		of: "cpu/debug-watch.ts",

@@ -10,16 +10,16 @@
  */
 
 import { GuestMemory } from "../memory/guest-memory.ts";
+import { borderImports, notedFault } from "./border.ts";
 import { breakpointsArmed, instructionBreakpoints } from "./breakpoints.ts";
 import type { CpuBus } from "./bus.ts";
 import { DebugWatch } from "./debug-watch.ts";
-import { ALL_FEATURES } from "./decode/opcode-table.ts";
+import { decodedFeatures } from "./decoded-features.ts";
 import { CodeCache } from "./engine/code-cache.ts";
 import { ColdEngine, type EngineImports } from "./engine/cold-engine.ts";
 import type { RegionService } from "./engine/compile-regions.ts";
 import { HotEngine } from "./engine/hot-engine.ts";
 import { inlineForms } from "./engine/inline-forms.ts";
-import { INTENT_BITS } from "./engine/instruction-emitter.ts";
 import { RegionComparer } from "./engine/region-comparer.ts";
 import {
 	STATUS_BUDGET,
@@ -29,26 +29,19 @@ import {
 	type Status,
 } from "./engine/status.ts";
 import { WriteJournal } from "./engine/write-journal.ts";
-import {
-	GuestFault,
-	raise,
-	VECTOR_DB,
-	VECTOR_GP,
-	VECTOR_NMI,
-	VECTOR_UD,
-} from "./exceptions.ts";
+import { asFault, GuestFault, VECTOR_DB, VECTOR_NMI } from "./exceptions.ts";
 import { EFLAGS_IF, EFLAGS_RF, EFLAGS_TF } from "./flags.ts";
 import { KERNELS } from "./float/index.ts";
+import { InstructionFetch } from "./instruction-fetch.ts";
 import {
 	RAM_BASE,
 	STATE_BASE,
 	TOUCHED_MAP_BASE,
 	WASM_PAGE_BYTES,
 } from "./memory-layout.ts";
-import { linear32, linear64 } from "./mmu/linear-address.ts";
 import { Mmu } from "./mmu/mmu.ts";
 import { TLB_ALWAYS } from "./mmu/tlb.ts";
-import { makeMode, modeCodeSize } from "./mode.ts";
+import { makeMode } from "./mode.ts";
 import { semanticsOf } from "./semantics/index.ts";
 import {
 	BUDGET,
@@ -56,9 +49,6 @@ import {
 	DIRECT,
 	EFER,
 	EFLAGS,
-	FAULT_ERROR_CODE,
-	FAULT_HAS_ERROR_CODE,
-	FAULT_VECTOR,
 	HALTED,
 	HOT_RETIRED,
 	INTERRUPT_PENDING,
@@ -70,22 +60,14 @@ import {
 	REGION_COLD_EXITS,
 	REGION_ENTRIES,
 	RIP,
-	SEGMENT_BASE,
-	SEGMENT_LIMIT,
 	SHADOW,
-	segmentOffset,
 	TLB_FILLS,
 	TLB_READ_MASK,
 } from "./state.ts";
 import { StateView } from "./state-view.ts";
 import type { SystemContext } from "./system/context.ts";
 import { EFER_LMA } from "./system/control-bits.ts";
-import {
-	CpuIdentity,
-	type CpuIdentityOptions,
-	FEATURES,
-	type Feature,
-} from "./system/cpuid.ts";
+import { CpuIdentity, type CpuIdentityOptions } from "./system/cpuid.ts";
 import { noteDebugStatus } from "./system/debug-status.ts";
 import {
 	deliverException,
@@ -95,7 +77,6 @@ import {
 import { updateMode } from "./system/mode-control.ts";
 import { OPERATIONS } from "./system/operations.ts";
 import { resetState } from "./system/reset.ts";
-import { checkSegmentAccess } from "./system/segment-access.ts";
 import type { Supervisor } from "./system/supervisor.ts";
 
 /** Why `run` came back. */
@@ -172,6 +153,7 @@ export class Cpu implements SystemContext {
 	readonly bus: CpuBus;
 	readonly cpuid: CpuIdentity;
 	readonly #code: CodeCache;
+	readonly #fetch: InstructionFetch;
 	readonly #engine: ColdEngine;
 	readonly #hot: HotEngine | undefined;
 	readonly #comparer: RegionComparer | undefined;
@@ -218,6 +200,12 @@ export class Cpu implements SystemContext {
 			(physical) => this.mmu.tlb.protectHostPage(RAM_BASE + physical),
 		);
 		this.mmu = new Mmu(buffer, this.state, this.memory, bus, this.#code);
+		this.#fetch = new InstructionFetch(
+			this.state,
+			this.mmu,
+			this.memory,
+			this.#code,
+		);
 		const { engine = "cold" } = options;
 		const journal = engine === "compare" ? new WriteJournal(buffer) : undefined;
 		this.#engine = new ColdEngine(
@@ -234,7 +222,7 @@ export class Cpu implements SystemContext {
 				this.#code,
 				ram,
 				features,
-				(linear) => this.#tryFetch(linear),
+				(linear) => this.#fetch.tryPhysical(linear),
 				// Journaled regions are made here.
 				journal ? undefined : options.regionService,
 				// Whoever wants code hot early wants it soon.
@@ -341,7 +329,7 @@ export class Cpu implements SystemContext {
 	/** Has the code at RIP decoded, and compiled before the next `run`, as if it were hot; for tests, which want many regions in one module. */
 	warmUp(): void {
 		try {
-			this.#resolve();
+			this.#fetch.record();
 		} catch (fault) {
 			asFault(fault);
 			return;
@@ -448,7 +436,7 @@ export class Cpu implements SystemContext {
 	#hitsInstructionBreakpoint(): boolean {
 		const { state } = this;
 		try {
-			const linear = this.#codeAddress(state.get32(MODE));
+			const linear = this.#fetch.linearAddress();
 			const hits = instructionBreakpoints(state, linear);
 			if (hits !== 0) noteDebugStatus(state, hits);
 			return hits !== 0;
@@ -471,7 +459,7 @@ export class Cpu implements SystemContext {
 			case STATUS_BUDGET:
 				return "budget";
 			case STATUS_FAULT:
-				return this.#deliver(this.#notedFault());
+				return this.#deliver(notedFault(this.state));
 			default:
 				this.#modeChanged();
 				return undefined;
@@ -543,22 +531,6 @@ export class Cpu implements SystemContext {
 		return am !== 0 && (state.get32(EFLAGS) & (1 << 18)) !== 0;
 	}
 
-	#notedFault(): GuestFault {
-		const { state } = this;
-		const code = state.get32(FAULT_HAS_ERROR_CODE)
-			? state.get32(FAULT_ERROR_CODE)
-			: undefined;
-		return new GuestFault(state.get32(FAULT_VECTOR), code);
-	}
-
-	#noteFault(fault: unknown): void {
-		const { vector, errorCode } = asFault(fault);
-		this.state.set32(FAULT_VECTOR, vector);
-		this.state.set32(FAULT_HAS_ERROR_CODE, errorCode === undefined ? 0 : 1);
-		this.state.set32(FAULT_ERROR_CODE, errorCode ?? 0);
-	}
-
-	/** The border: nothing is thrown through generated code. */
 	#imports(
 		engine: EngineKind,
 		hotArrivals: number = HOT_ARRIVALS[engine],
@@ -571,66 +543,30 @@ export class Cpu implements SystemContext {
 			if (engine === "hot") this.#hot?.compileWanted();
 		};
 		return {
+			...borderImports(
+				this.state,
+				this.mmu,
+				this.#fetch,
+				(operation, a, b, c) => this.#operate(operation, a, b, c),
+			),
 			hot: engine === "cold" ? undefined : becameHot,
 			misplaced: (slot) => this.#hot?.misplaced(slot),
 			hotArrivals,
 			ramBytes: this.memory.sizeBytes,
 			journal: journal && ((host, bytes) => journal.note(host, bytes)),
-			fetchPage: (linear, host) => {
-				const physical = this.#tryFetch(linear >>> 0);
-				return physical !== undefined && RAM_BASE + physical === host >>> 0
-					? 1
-					: 0;
-			},
-			translate: (low, high, bytes, intent) => {
-				try {
-					const segment = intent >>> INTENT_BITS;
-					const kind = intent & ((1 << INTENT_BITS) - 1);
-					const linear = this.#isLong()
-						? linear64(low, high, bytes, segment)
-						: linear32(low, bytes, segment);
-					return this.mmu.translate(linear, bytes, kind);
-				} catch (fault) {
-					this.#noteFault(fault);
-					return 0;
-				}
-			},
-			checkSegment: (segment, offset, bytes, intent) => {
-				try {
-					checkSegmentAccess(this.state, segment, offset, bytes, intent);
-					return 1;
-				} catch (fault) {
-					this.#noteFault(fault);
-					return 0;
-				}
-			},
-			commit: () => this.mmu.commit(),
-			system: (operation, a, b, c) => {
-				try {
-					if (this.#isWatched) this.#watch.operation(operation, a, b);
-					if (operation === OPERATION_INT) {
-						if (this.#intercept(a)) return STATUS_STOP_JUMP;
-						const jumped = this.supervisor?.softwareInterrupt(a & 0xff);
-						if (jumped !== undefined) {
-							return jumped ? STATUS_STOP_JUMP : STATUS_NEXT;
-						}
-					}
-					const run = OPERATIONS_BY_NUMBER[operation] as Operation;
-					return run(this, a, b, c);
-				} catch (fault) {
-					this.#noteFault(fault);
-					return STATUS_FAULT;
-				}
-			},
-			resolve: () => {
-				try {
-					return this.#resolve();
-				} catch (fault) {
-					this.#noteFault(fault);
-					return 0;
-				}
-			},
 		};
+	}
+
+	/** A system operation of generated code; raises the guest's faults. */
+	#operate(operation: number, a: number, b: number, c: number): Status {
+		if (this.#isWatched) this.#watch.operation(operation, a, b);
+		if (operation === OPERATION_INT) {
+			if (this.#intercept(a)) return STATUS_STOP_JUMP;
+			const jumped = this.supervisor?.softwareInterrupt(a & 0xff);
+			if (jumped !== undefined) return jumped ? STATUS_STOP_JUMP : STATUS_NEXT;
+		}
+		const run = OPERATIONS_BY_NUMBER[operation] as Operation;
+		return run(this, a, b, c);
 	}
 
 	/** Offers a software interrupt to `onException`. */
@@ -639,54 +575,6 @@ export class Cpu implements SystemContext {
 		if (!this.onException?.(fault, true)) return false;
 		this.#exitRequested = true;
 		return true;
-	}
-
-	/** Physical address for fetching at a linear one; undefined = it would fault. */
-	#tryFetch(linear: number): number | undefined {
-		try {
-			const physical = this.mmu.fetchAddress(linear);
-			return physical < this.memory.sizeBytes ? physical : undefined;
-		} catch (fault) {
-			asFault(fault);
-			return undefined;
-		}
-	}
-
-	/** The record at RIP. */
-	#resolve(): number {
-		const { state } = this;
-		const mode = state.get32(MODE);
-		const linear = this.#codeAddress(mode);
-		const physical = this.mmu.fetchAddress(linear);
-		if (physical >= this.memory.sizeBytes) raise(VECTOR_UD);
-		return this.#code.find(physical, mode, () => {
-			const nextPage = this.mmu.after(linear, 4096 - (linear % 4096));
-			const next = this.mmu.fetchAddress(nextPage);
-			if (next >= this.memory.sizeBytes) raise(VECTOR_UD);
-			return next;
-		});
-	}
-
-	#isLong(): boolean {
-		return modeCodeSize(this.state.get32(MODE)) === 64;
-	}
-
-	/** Linear address of CS:RIP after the limit check. */
-	#codeAddress(mode: number): number {
-		const { state } = this;
-		const cs = 1;
-		if (modeCodeSize(mode) === 64) {
-			const high = Number(state.getBig(RIP) >> 32n) | 0;
-			return linear64(state.get32(RIP), high, 1, segmentOffset(cs));
-		}
-		const rip = state.getWide(RIP);
-		const limit = state.view.getUint32(
-			state.segmentAt(cs, SEGMENT_LIMIT),
-			true,
-		);
-		if (rip > limit) raise(VECTOR_GP, 0);
-		const base = state.view.getUint32(state.segmentAt(cs, SEGMENT_BASE), true);
-		return (base + rip) >>> 0;
 	}
 }
 
@@ -702,23 +590,3 @@ const FLAT_32 = makeMode(32, 32, true);
 const NO_SHADOW = -1;
 const OPERATION_INT = Object.keys(OPERATIONS).indexOf("INT");
 const OPERATIONS_BY_NUMBER: readonly Operation[] = Object.values(OPERATIONS);
-
-/**
- * Features that have no CPUID bit, or whose instructions without one are hints
- * (ENDBR, PREFETCHW), or the machine's to answer (VMCALL).
- */
-const UNREPORTED = "base x87 cet 3dnowprefetch lm syscall vmx".split(" ");
-
-/** The opcode table's features that this processor decodes. */
-function decodedFeatures(cpuid: CpuIdentity): ReadonlySet<string> {
-	const reported = [...ALL_FEATURES].filter(
-		(name) => name in FEATURES && cpuid.has(name as Feature),
-	);
-	return new Set([...UNREPORTED, ...reported]);
-}
-
-/** Anything but a guest's fault is a defect of ours and goes on up. */
-function asFault(thrown: unknown): GuestFault {
-	if (thrown instanceof GuestFault) return thrown;
-	throw thrown;
-}

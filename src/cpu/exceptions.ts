@@ -48,3 +48,9 @@ export class GuestFault {
 export function raise(vector: number, errorCode?: number): never {
 	throw new GuestFault(vector, errorCode);
 }
+
+/** What was caught, if it is the guest's fault; anything else is a defect of ours and goes on up. */
+export function asFault(thrown: unknown): GuestFault {
+	if (thrown instanceof GuestFault) return thrown;
+	throw thrown;
+}

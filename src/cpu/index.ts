@@ -20,7 +20,7 @@ export {
 	type RegionResponse,
 	type RegionService,
 } from "./engine/compile-regions.ts";
-export { GuestFault, raise } from "./exceptions.ts";
+export { asFault, GuestFault, raise } from "./exceptions.ts";
 export { readEflags, writeEflags } from "./flags.ts";
 export * as fields from "./state.ts";
 export { StateView } from "./state-view.ts";

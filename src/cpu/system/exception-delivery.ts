@@ -9,7 +9,8 @@
  */
 
 import {
-	GuestFault,
+	asFault,
+	type GuestFault,
 	VECTOR_DB,
 	VECTOR_DE,
 	VECTOR_DF,
@@ -72,8 +73,8 @@ function deliverInSeries(
 		try {
 			deliverInterrupt(cpu, vector, kind, errorCode);
 			return "ok";
-		} catch (next) {
-			if (!(next instanceof GuestFault)) throw next;
+		} catch (thrown) {
+			const next = asFault(thrown);
 			const first = kind === KIND_EXCEPTION ? vector : BENIGN;
 			const combined = combine(first, next.vector);
 			if (combined === undefined) {

@@ -13,6 +13,7 @@
  */
 
 import {
+	asFault,
 	GuestFault,
 	raise,
 	VECTOR_DB,
@@ -140,8 +141,8 @@ function switchTask(
 		if (errorCode !== NO_ERROR_CODE) pushErrorCode(cpu, errorCode, wide);
 		if (task.trap) trapOnEntry(cpu);
 	} catch (fault) {
-		if (!(fault instanceof GuestFault)) throw fault;
-		throw new FaultInNewTask(fault.vector, fault.errorCode);
+		const { vector, errorCode } = asFault(fault);
+		throw new FaultInNewTask(vector, errorCode);
 	}
 }
 

@@ -9,7 +9,7 @@
  * @journey H:240 What happens to IN and OUT
  */
 
-import { fields, GuestFault } from "../../cpu/index.ts";
+import { asFault, fields } from "../../cpu/index.ts";
 import type { Guest } from "./guest.ts";
 
 const OPERAND_SIZE_PREFIX = 0x66;
@@ -36,7 +36,7 @@ export function emulate(guest: Guest): boolean {
 		state.setWide(fields.RIP, (state.getU32(fields.RIP) + length) >>> 0);
 		return true;
 	} catch (fault) {
-		if (!(fault instanceof GuestFault)) throw fault;
+		asFault(fault);
 		return false;
 	}
 }

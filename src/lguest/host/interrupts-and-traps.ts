@@ -11,8 +11,8 @@
  */
 
 import {
+	asFault,
 	fields,
-	GuestFault,
 	readEflags,
 	setSegmentFromDescriptor,
 } from "../../cpu/index.ts";
@@ -193,7 +193,7 @@ export class InterruptsAndTraps {
 		try {
 			this.#pushFrame(returnTo, errorCode);
 		} catch (fault) {
-			if (!(fault instanceof GuestFault)) throw fault;
+			asFault(fault);
 			this.#guest.kill(`Bad address ${hex(this.#pushAt)}`);
 			return;
 		}

@@ -14,7 +14,7 @@
  * @journey H:255 Page tables
  */
 
-import { fields, GuestFault } from "../../cpu/index.ts";
+import { asFault, fields } from "../../cpu/index.ts";
 import { LGUEST_PAGE_BYTES } from "../abi.ts";
 import type { Guest } from "./guest.ts";
 import { hex } from "./hex.ts";
@@ -150,7 +150,7 @@ export class PageTables {
 			this.#guest.cpu.mmu.readU8(linear, false);
 			return true;
 		} catch (fault) {
-			if (!(fault instanceof GuestFault)) throw fault;
+			asFault(fault);
 			return false;
 		}
 	}
@@ -217,7 +217,7 @@ export class PageTables {
 		try {
 			this.#guest.cpu.mmu.loadPdptes(top);
 		} catch (fault) {
-			if (!(fault instanceof GuestFault)) throw fault;
+			asFault(fault);
 			this.#guest.kill("bad page directory entry");
 		}
 	}
