@@ -29,6 +29,7 @@ import {
 	formatReport,
 	type Report,
 } from "./bench/report.ts";
+import { formatIdle, measureStart, START, type Start } from "./bench/start.ts";
 import {
 	BOOT,
 	RATE,
@@ -41,6 +42,7 @@ import { debianAsset, installTools } from "./debian.ts";
 const USAGE = `usage: npm run bench -- [options]
 --list             names the workloads
 --block            disks: their workloads instead of those of the processor
+--start            from the command to the default guest's prompt, and idling there
 --queue            virtqueues: what each buffer costs
 --only A,B         these workloads only
 --engines A,B      of ${ENGINES.join(", ")}
@@ -55,6 +57,7 @@ const GUEST_MIB = 256;
 
 interface Options {
 	readonly block: boolean;
+	readonly start: boolean;
 	readonly queue: boolean;
 	readonly only: readonly string[] | undefined;
 	readonly engines: readonly BenchEngine[];
@@ -75,6 +78,7 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 		args: [...args],
 		options: {
 			block: { type: "boolean", default: false },
+			start: { type: "boolean", default: false },
 			queue: { type: "boolean", default: false },
 			list: { type: "boolean", default: false },
 			help: { type: "boolean", default: false },
@@ -88,8 +92,9 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 	});
 	if (values.help) return "help";
 	if (values.list) return "list";
-	// The machine itself has no disk of ours.
-	const usual = values.block ? "ours,v86,qemu" : "ours,v86,qemu,native";
+	// The machine itself has no disk of ours, and does not start.
+	const guestsOnly = values.block || values.start;
+	const usual = guestsOnly ? "ours,v86,qemu" : "ours,v86,qemu,native";
 	const engines = (values.engines ?? usual).split(",").map((name) => {
 		return oneOf("engine", name, ENGINES);
 	});
@@ -108,6 +113,7 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 	const scale = values.scale ?? defaultScale(engines);
 	return {
 		block: values.block,
+		start: values.start,
 		queue: values.queue,
 		only,
 		engines,
@@ -189,20 +195,65 @@ async function run(options: Options): Promise<number> {
 	const engines = await availableEngines(options.engines);
 	const samples: Sample[] = [];
 	const peakMiB: Partial<Record<BenchEngine, number>> = {};
-	for (let round = 1; round <= options.rounds; round++) {
-		// Rotated, so that no engine always follows the same neighbour.
+	await eachRound(options.rounds, engines, async (engine) => {
+		const result = await measureRound(engine, plan);
+		samples.push(...result.samples);
+		if (result.peakMiB === undefined) return;
+		peakMiB[engine] = Math.max(peakMiB[engine] ?? 0, result.peakMiB);
+	});
+	const report = await makeReport(
+		options,
+		engines,
+		samples,
+		workloadsOf(options),
+		peakMiB,
+	);
+	process.stdout.write(`${formatReport(report)}\n`);
+	if (!options.block) await save(report, options.output);
+	return report.failures.length === 0 ? 0 : 1;
+}
+
+/** The prompt of the default guest, whose file no other engine needs built. */
+async function runStart(options: Options): Promise<number> {
+	await installTools("bench");
+	const engines = await availableEngines(options.engines);
+	const starts: Start[] = [];
+	await eachRound(options.rounds, engines, async (engine) => {
+		starts.push(await measureStart(engine, GUEST_MIB));
+	});
+	const samples = starts.map(({ sample }) => sample);
+	const report = await makeReport(options, engines, samples, [START], {});
+	const machine = { ...report.machine, guest: "the default guest" };
+	const lines = [formatReport({ ...report, machine }), ...formatIdle(starts)];
+	process.stdout.write(`${lines.join("\n")}\n`);
+	return report.failures.length === 0 ? 0 : 1;
+}
+
+/** Rotated, so that no engine always follows the same neighbour. */
+async function eachRound(
+	rounds: number,
+	engines: readonly BenchEngine[],
+	measure: (engine: BenchEngine) => Promise<void>,
+): Promise<void> {
+	for (let round = 1; round <= rounds; round++) {
 		const first = (round - 1) % Math.max(1, engines.length);
 		const order = [...engines.slice(first), ...engines.slice(0, first)];
 		for (const engine of order) {
-			say(`round ${round} of ${options.rounds}: ${engine}`);
-			const result = await measureRound(engine, plan);
-			samples.push(...result.samples);
-			if (result.peakMiB === undefined) continue;
-			peakMiB[engine] = Math.max(peakMiB[engine] ?? 0, result.peakMiB);
+			say(`round ${round} of ${rounds}: ${engine}`);
+			await measure(engine);
 		}
 	}
-	const { rows, failures } = buildRows(samples, engines, workloadsOf(options));
-	const report: Report = {
+}
+
+async function makeReport(
+	options: Options,
+	engines: readonly BenchEngine[],
+	samples: readonly Sample[],
+	workloads: readonly Workload[],
+	peakMiB: Report["peakMiB"],
+): Promise<Report> {
+	const { rows, failures } = buildRows(samples, engines, workloads);
+	return {
 		date: new Date().toISOString(),
 		scale: options.scale,
 		rounds: options.rounds,
@@ -213,9 +264,6 @@ async function run(options: Options): Promise<number> {
 		guestMiB: GUEST_MIB,
 		failures,
 	};
-	process.stdout.write(`${formatReport(report)}\n`);
-	if (!options.block) await save(report, options.output);
-	return failures.length === 0 ? 0 : 1;
 }
 
 async function save(report: Report, directory: string): Promise<void> {
@@ -248,7 +296,8 @@ async function main(args: readonly string[]): Promise<number> {
 		else if (options === "list") list();
 		else if (options.queue) {
 			process.stdout.write(`${benchQueues(options.rounds)}\n`);
-		} else return await run(options);
+		} else if (options.start) return await runStart(options);
+		else return await run(options);
 		return 0;
 	} catch (error) {
 		const usage = error instanceof UsageError || isParseArgsError(error);

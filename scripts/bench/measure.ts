@@ -170,7 +170,8 @@ async function open(
 	});
 }
 
-function driverName(engine: BenchEngine): EngineName {
+/** What the boot tests call it; throws for the machine itself. */
+export function driverName(engine: BenchEngine): EngineName {
 	const name = DRIVER_NAME[engine];
 	if (name === undefined) throw new Error(`${engine} boots no guest`);
 	return name;
