@@ -12,6 +12,7 @@ const long = process.env.LGUEST_LONG === "1";
 export default defineConfig({
 	test: {
 		include: ["src/**/*.test.ts", "test/**/*.test.ts", "scripts/**/*.test.ts"],
+		globalSetup: "test/support/program.ts",
 		pool: "forks",
 		maxWorkers: 2,
 		testTimeout: long ? 3_600_000 : 30_000,

@@ -149,6 +149,7 @@ function main(): void {
 			".",
 		]),
 		check("build and types", [bin("typescript/bin/tsc"), "-b"]),
+		check("command line", ["scripts/bundle.ts"]),
 		check("page and element", ["scripts/web.ts", "--build"]),
 		check("the core knows no embedder", ["scripts/negative.ts"]),
 		check("layers", ["scripts/layers.ts"]),

@@ -3,7 +3,7 @@
  * says what was not understood. Commander does the splitting and the help; the
  * options are values in `options/`.
  *
- * Relies on commander and the options; `cli.ts` relies on it.
+ * Relies on commander and the options; `main.ts` relies on it.
  *
  * @journey L:110 What do you want?
  */

@@ -4,7 +4,7 @@
  * first word that is none, and a number there is how we tell this form from
  * `lguest run`.
  *
- * Relies on nothing; `cli.ts` relies on it.
+ * Relies on nothing; `main.ts` relies on it.
  *
  * @journey L:430 lguest 64 vmlinux
  */

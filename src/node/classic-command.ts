@@ -3,7 +3,7 @@
  * whatever a Guest dies of, `poweroff` included, is a message behind the
  * program's name and status 1. Three Ctrl-C within a second are status 2.
  *
- * Relies on the core's public face and the files beside it; `cli.ts` relies
+ * Relies on the core's public face and the files beside it; `main.ts` relies
  * on it.
  *
  * @journey L:435 CRASH: Power down

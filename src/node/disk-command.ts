@@ -2,7 +2,7 @@
  * `lguest disk`: what a disk image is, and what becomes of the changes in an
  * overlay: written down into the disk below, or thrown away.
  *
- * Relies on the images; `cli.ts` relies on it.
+ * Relies on the images; `main.ts` relies on it.
  *
  * @journey L:151 What becomes of the changes
  */

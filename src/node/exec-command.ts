@@ -3,7 +3,7 @@
  * Standard input goes to it, its standard output and standard error come out
  * apart, its exit status is the program's.
  *
- * Relies on `launch` and the default guest; `cli.ts` relies on it.
+ * Relies on `launch` and the default guest; `main.ts` relies on it.
  *
  * @journey L:160 As if it ran here
  */

@@ -1,7 +1,7 @@
 /**
  * `lguest info`: what a kernel file is, in words, and how it would be run.
  *
- * Relies on the boot loaders by way of the core's face; `cli.ts` relies on it.
+ * Relies on the boot loaders by way of the core's face; `main.ts` relies on it.
  *
  * @journey L:128 What have we here?
  */

@@ -2,7 +2,7 @@
  * `lguest run`: has the machine assembled, lends it the terminal, and
  * translates its end into an exit status and, if need be, a few words.
  *
- * Relies on the core's public face and the files beside it; `cli.ts` relies
+ * Relies on the core's public face and the files beside it; `main.ts` relies
  * on it.
  *
  * @journey L:120 From a command line to a running guest

@@ -4,7 +4,7 @@
  *
  * Raw mode outlives a careless process, and a shell left in it shows nothing
  * that is typed. So it is taken back in an `exit` handler, which runs on every
- * way out that Node survives; `cli.ts` sees to it that signals are such ways.
+ * way out that Node survives; `main.ts` sees to it that signals are such ways.
  *
  * Relies on Node's tty streams; the console relies on it.
  *

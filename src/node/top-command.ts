@@ -2,7 +2,7 @@
  * `--top`: the terminal shows what a guest does while it runs, on a screen of
  * its own that is gone when it ends.
  *
- * Relies on `launch` and the view; `cli.ts` relies on it.
+ * Relies on `launch` and the view; `main.ts` relies on it.
  *
  * @journey L:166 A window into the machine
  */

@@ -5,7 +5,9 @@
  * QEMU (`LGUEST_TEST_ENGINE=qemu`) tells a wrong test from a wrong guest.
  */
 
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { PROGRAM } from "../../scripts/sources.ts";
 
 /** An engine that can run a guest; `lguest` is the one under test. */
 export type EngineName =
@@ -34,8 +36,8 @@ export interface GuestImage {
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** The command line program as built. */
-export const CLI = fileURLToPath(new URL("dist/node/cli.js", ROOT));
+/** The command line program as users get it; the tests' set-up has it made. */
+export const CLI = join(PROGRAM, "cli.js");
 
 const V86_GUEST = fileURLToPath(new URL("scripts/bench/v86-guest.ts", ROOT));
 

@@ -96,7 +96,7 @@ describe("The package", { timeout: 120_000 }, () => {
 	});
 
 	it("brings a program that says its version", () => {
-		const program = "node_modules/lguest/dist/node/cli.js";
+		const program = "node_modules/lguest/dist/program/cli.js";
 		const output = execFileSync(process.execPath, [program, "--version"], {
 			cwd: project,
 			encoding: "utf8",
