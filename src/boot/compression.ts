@@ -86,18 +86,35 @@ export async function unpackFile(
 	return runDecompressor(decompress, compression, bytes);
 }
 
+/**
+ * An initrd that is packed as `packing` says, unpacked. A web server may have
+ * sent it unpacked, so its first bytes have a say.
+ */
+export async function unpackInitrd(
+	initrd: Uint8Array,
+	packing: Compression,
+	decompressors: Decompressors,
+): Promise<Uint8Array> {
+	const decompress = decompressors[packing];
+	if (decompress === undefined || detectCompression(initrd) !== packing) {
+		return initrd;
+	}
+	return runDecompressor(decompress, packing, initrd, undefined, "initrd");
+}
+
 async function runDecompressor(
 	decompress: Decompressor,
 	compression: Compression,
 	bytes: Uint8Array,
 	unpackedBytes?: number,
+	what = "kernel",
 ): Promise<Uint8Array> {
 	try {
 		return await decompress(bytes, unpackedBytes);
 	} catch (cause) {
 		const reason = cause instanceof Error ? cause.message : String(cause);
 		throw new UsageError(
-			`The kernel is damaged: its ${compression} data cannot be unpacked (${reason}).`,
+			`The ${what} is damaged: its ${compression} data cannot be unpacked (${reason}).`,
 			{ hint: "Copy or download the file again.", cause },
 		);
 	}

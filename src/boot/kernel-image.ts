@@ -29,7 +29,7 @@ import {
 	pvhEntry,
 } from "./elf.ts";
 import { encodeLatin1, findBytes, ImageReader } from "./image-reader.ts";
-import { loadLinux } from "./linux-loader.ts";
+import { type LinuxFile, openLinux, placeLinux } from "./linux-loader.ts";
 import {
 	type BootOptions,
 	type BootProtocol,
@@ -189,20 +189,52 @@ export interface LoadKernelOptions extends BootOptions {
 	readonly bootProtocol?: BootProtocol;
 }
 
-/** Recognises the kernel, puts it and everything it asked for into memory, and says how to enter it. */
+/** A kernel that was recognised and unpacked, and has no place yet. */
+export type KernelFile =
+	| { readonly protocol: "linux"; readonly linux: LinuxFile }
+	| {
+			readonly protocol: Exclude<BootProtocol, "linux">;
+			readonly bytes: Uint8Array;
+	  };
+
+/** Recognises a kernel; what it takes to unpack it may be done by other threads. */
+export async function openKernel(
+	kernelBytes: Uint8Array,
+	options: Pick<LoadKernelOptions, "unpack" | "longMode" | "bootProtocol">,
+): Promise<KernelFile> {
+	const bytes =
+		(await unpackFile(kernelBytes, options.unpack ?? {})) ?? kernelBytes;
+	const facts = identify(bytes);
+	const protocol = chooseProtocol(facts, options.bootProtocol);
+	if (protocol === "multiboot") return { protocol, bytes };
+	if (facts.bits === 64 && !options.longMode) throw needs64BitError();
+	if (protocol === "pvh") return { protocol, bytes };
+	return { protocol, linux: await openLinux(bytes, options) };
+}
+
+/** Puts a kernel and everything it asked for into memory, and says how to enter it. */
+export function placeKernel(
+	memory: GuestMemory,
+	kernel: KernelFile,
+	options: BootOptions,
+): LoadedKernel {
+	switch (kernel.protocol) {
+		case "linux":
+			return placeLinux(memory, kernel.linux, options);
+		case "pvh":
+			return loadPvh(memory, kernel.bytes, options);
+		case "multiboot":
+			return loadMultiboot(memory, kernel.bytes, options);
+	}
+}
+
+/** Both. */
 export async function loadKernel(
 	memory: GuestMemory,
 	kernelBytes: Uint8Array,
 	options: LoadKernelOptions,
 ): Promise<LoadedKernel> {
-	const bytes =
-		(await unpackFile(kernelBytes, options.unpack ?? {})) ?? kernelBytes;
-	const facts = identify(bytes);
-	const protocol = chooseProtocol(facts, options.bootProtocol);
-	if (protocol === "multiboot") return loadMultiboot(memory, bytes, options);
-	if (facts.bits === 64 && !options.longMode) throw needs64BitError();
-	if (protocol === "pvh") return loadPvh(memory, bytes, options);
-	return loadLinux(memory, bytes, options);
+	return placeKernel(memory, await openKernel(kernelBytes, options), options);
 }
 
 function chooseProtocol(

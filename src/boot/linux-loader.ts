@@ -78,19 +78,47 @@ interface HeaderFacts {
 	readonly setupHeader: Uint8Array;
 }
 
-/** Loads a bzImage or a 32-bit `vmlinux`; throws `UsageError` if it cannot run here. */
+/** A file read and, if it can be, unpacked: all that needs no memory to put it into. */
+export type LinuxFile =
+	| { readonly bzImage: BzImage; readonly vmlinux?: ElfImage }
+	| { readonly bzImage?: undefined; readonly vmlinux: ElfImage };
+
+/** Reads a bzImage or a 32-bit `vmlinux`; throws `UsageError` if it cannot run here. */
+export async function openLinux(
+	bytes: Uint8Array,
+	options: Pick<BootOptions, "unpack" | "longMode">,
+): Promise<LinuxFile> {
+	if (!isBzImage(bytes)) return { vmlinux: parseElf(bytes) };
+	const bzImage = parseBzImage(bytes);
+	if (bzImage.is64Bit && !options.longMode) throw needs64BitError();
+	const vmlinux = await unpackVmlinux(bzImage, options);
+	return { bzImage, ...(vmlinux && { vmlinux }) };
+}
+
+/** Puts an opened kernel into memory; throws `UsageError` if it does not fit. */
+export function placeLinux(
+	memory: GuestMemory,
+	{ bzImage, vmlinux }: LinuxFile,
+	options: BootOptions,
+): LoadedKernel {
+	if (bzImage === undefined) {
+		const kernel = placeVmlinux(memory, vmlinux, options);
+		return finishLoading(memory, kernel, VMLINUX_HEADER, options);
+	}
+	const kernel =
+		vmlinux === undefined
+			? placeSelfUnpacking(memory, bzImage, options)
+			: placeUnpacked(memory, bzImage, vmlinux, options);
+	return finishLoading(memory, kernel, bzImage, options);
+}
+
+/** Both. */
 export async function loadLinux(
 	memory: GuestMemory,
-	kernelBytes: Uint8Array,
+	bytes: Uint8Array,
 	options: BootOptions,
 ): Promise<LoadedKernel> {
-	if (isBzImage(kernelBytes)) {
-		const image = parseBzImage(kernelBytes);
-		const kernel = await placeBzImage(memory, image, options);
-		return finishLoading(memory, kernel, image, options);
-	}
-	const kernel = placeVmlinux(memory, parseElf(kernelBytes), options);
-	return finishLoading(memory, kernel, VMLINUX_HEADER, options);
+	return placeLinux(memory, await openLinux(bytes, options), options);
 }
 
 const VMLINUX_HEADER: HeaderFacts = {
@@ -101,18 +129,6 @@ const VMLINUX_HEADER: HeaderFacts = {
 	setupHeader: new Uint8Array(0),
 };
 
-async function placeBzImage(
-	memory: GuestMemory,
-	image: BzImage,
-	options: BootOptions,
-): Promise<PlacedKernel> {
-	if (image.is64Bit && !options.longMode) throw needs64BitError();
-	const vmlinux = await unpackVmlinux(image, options);
-	return vmlinux === undefined
-		? placeSelfUnpacking(memory, image, options)
-		: placeUnpacked(memory, image, vmlinux, options);
-}
-
 /**
  * The kernel proper, if we are to unpack it and can. Behind the ELF file may
  * stand relocations; they matter only to a kernel that runs elsewhere than
@@ -120,7 +136,7 @@ async function placeBzImage(
  */
 async function unpackVmlinux(
 	image: BzImage,
-	options: BootOptions,
+	options: Pick<BootOptions, "unpack" | "longMode">,
 ): Promise<ElfImage | undefined> {
 	if (options.unpack === undefined || image.payload.length === 0) {
 		return undefined;

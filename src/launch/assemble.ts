@@ -8,7 +8,7 @@
  * @journey L:239 Some assembly required
  */
 
-import { type Decompressors, detectCompression } from "../boot/compression.ts";
+import type { Decompressors } from "../boot/compression.ts";
 import type { RegionService } from "../cpu/index.ts";
 import { LguestError } from "../errors.ts";
 import { Machine, type MachineOptions } from "../machine/machine.ts";
@@ -105,17 +105,12 @@ export async function assemble(
 	};
 	try {
 		const { onProgress } = connections;
-		const { decompressors } = surroundings;
 		const { kernel: source, initrd: initrdSource } = description;
-		const kernel = await surroundings.readBytes(source, "kernel", onProgress);
-		const initrd =
+		const [kernel, initrd] = await Promise.all([
+			surroundings.readBytes(source, "kernel", onProgress),
 			initrdSource &&
-			(await unpackInitrd(
-				await surroundings.readBytes(initrdSource, "initrd", onProgress),
-				description.initrdPacking,
-				decompressors,
-				onProgress,
-			));
+				surroundings.readBytes(initrdSource, "initrd", onProgress),
+		]);
 		const disks = await openDisks(
 			description.disks ?? [],
 			surroundings,
@@ -138,21 +133,6 @@ export async function assemble(
 		await close();
 		throw error;
 	}
-}
-
-/** A web server may have sent it unpacked, so its first bytes have a say. */
-async function unpackInitrd(
-	initrd: Uint8Array,
-	packing: GuestDescription["initrdPacking"],
-	decompressors: Decompressors,
-	onProgress: OnProgress,
-): Promise<Uint8Array> {
-	const unpack = packing && decompressors[packing];
-	if (unpack === undefined || detectCompression(initrd) !== packing) {
-		return initrd;
-	}
-	onProgress("unpacking the initrd");
-	return unpack(initrd);
 }
 
 async function openDisks(
@@ -185,7 +165,8 @@ async function createMachine(
 	parts: Omit<MachineOptions, "memoryBytes">,
 ): Promise<Machine> {
 	const { memoryBytes = DEFAULT_MEMORY_BYTES, unpack = true } = description;
-	const { clock, engine, transport, debugExitPort } = description;
+	const { clock, engine, transport, debugExitPort, initrdPacking } =
+		description;
 	const kernelName = nameOf(description.kernel);
 	try {
 		return await Machine.create({
@@ -204,6 +185,7 @@ async function createMachine(
 			...(engine !== undefined && { engine }),
 			...(transport !== undefined && { transport }),
 			...(debugExitPort !== undefined && { debugExitPort }),
+			...(initrdPacking !== undefined && { initrdPacking }),
 			...(unpack && { unpack: decompressors }),
 		});
 	} catch (error) {

@@ -8,8 +8,16 @@
  * @journey H:100 The machine
  */
 
-import type { Decompressors } from "../boot/compression.ts";
-import { loadKernel } from "../boot/kernel-image.ts";
+import {
+	type Compression,
+	type Decompressors,
+	unpackInitrd,
+} from "../boot/compression.ts";
+import {
+	type KernelFile,
+	openKernel,
+	placeKernel,
+} from "../boot/kernel-image.ts";
 import {
 	buildMemoryMap,
 	DEVICE_HOLE_ADDRESS,
@@ -62,6 +70,8 @@ export interface MachineOptions extends VirtioOptions {
 	/** What to call it; multiboot kernels are told. */
 	readonly kernelName?: string;
 	readonly initrd?: Uint8Array;
+	/** How the initrd is packed, if it is to be unpacked on this side. */
+	readonly initrdPacking?: Compression;
 	readonly commandLine?: string;
 	/** Default: wall. */
 	readonly clock?: ClockKind;
@@ -71,7 +81,7 @@ export interface MachineOptions extends VirtioOptions {
 	readonly regionService?: RegionService;
 	/** Port by which a test image ends the machine. */
 	readonly debugExitPort?: number;
-	/** Unpacks the kernel on this side, which is faster than in the guest. */
+	/** Unpacks kernel and initrd on this side, which is faster than in the guest. */
 	readonly unpack?: Decompressors;
 	/** The other end of the serial port. */
 	readonly console: ConsoleBackend;
@@ -131,8 +141,10 @@ export class Machine {
 	/** Throws `UsageError` for whatever is wrong with the options; the kernel is loaded. */
 	static async create(options: MachineOptions): Promise<Machine> {
 		checkMemorySize(options);
+		// While other threads unpack, the CPU's code is generated on this one.
+		const files = openFiles(options);
 		const machine = new Machine(options);
-		await machine.#load();
+		machine.#load(await files);
 		return machine;
 	}
 
@@ -339,24 +351,23 @@ export class Machine {
 		this.cpu.cpuid.showLocalApic(true);
 		clearMemory(this.cpu.memory);
 		this.pc = this.#makeBoard();
-		await this.#load();
+		this.#load(await openFiles(this.#options));
 	}
 
 	/** Firmware's part: tables, kernel, initrd, and the CPU at the kernel's door. */
-	async #load(): Promise<void> {
-		const { kernel, kernelName, initrd, commandLine, unpack } = this.#options;
+	#load({ kernel, initrd }: BootFiles): void {
+		const { kernelName, commandLine } = this.#options;
 		const { memory } = this.cpu;
 		const { rsdpAddress } = writeAcpiTables(memory, {
 			devices: this.#slots.acpiDevices,
 			pciRoutes: this.pc.pciRoutes(),
 		});
-		const { cpuState } = await loadKernel(memory, kernel, {
+		const { cpuState } = placeKernel(memory, kernel, {
 			memoryMap: memoryMap(this.#options),
 			acpiRsdp: rsdpAddress,
 			...(kernelName !== undefined && { kernelName }),
 			...(initrd !== undefined && { initrd }),
 			...(commandLine !== undefined && { commandLine }),
-			...(unpack !== undefined && { unpack }),
 		});
 		enterInitialState(this.cpu, cpuState);
 	}
@@ -369,6 +380,26 @@ export class Machine {
 	#interruptible(): boolean {
 		return (this.cpu.state.get32(fields.EFLAGS) & EFLAGS_IF) !== 0;
 	}
+}
+
+/** What firmware would have read and unpacked. */
+interface BootFiles {
+	readonly kernel: KernelFile;
+	readonly initrd: Uint8Array | undefined;
+}
+
+/** The packed forms are kept, for a reset; of the unpacked ones the guest has its own. */
+function openFiles(options: MachineOptions): Promise<BootFiles> {
+	const { initrd, initrdPacking, unpack } = options;
+	const both = Promise.all([
+		openKernel(options.kernel, options),
+		initrd && initrdPacking && unpack
+			? unpackInitrd(initrd, initrdPacking, unpack)
+			: initrd,
+	]).then(([kernel, initrd]) => ({ kernel, initrd }));
+	// Who waits for it learns of it; nobody does if the machine cannot be made.
+	both.catch(() => {});
+	return both;
 }
 
 /** Kernels use configuration space in memory only where the map agrees. */

@@ -20,6 +20,7 @@ import { unpackXz } from "../boot/decompress/xz.ts";
 export const nodeDecompressors: Decompressors = {
 	gzip: async (bytes) =>
 		promisify<Uint8Array, zlib.ZlibOptions, Uint8Array>(zlib.gunzip)(bytes, {
+			chunkSize: chunkFor(bytes),
 			maxOutputLength: MAX_UNPACKED_BYTES,
 		}),
 	xz: async (bytes) => unpackXz(bytes),
@@ -27,6 +28,25 @@ export const nodeDecompressors: Decompressors = {
 	lz4: async (bytes) => unpackLz4(bytes),
 	zstd: zstdDecompressor(),
 };
+
+/** zlib allows chunks from here on; its default. */
+const LEAST_CHUNK_BYTES = 16 << 10;
+/** As much as kernels get smaller, and more; then a trailer that lies costs little. */
+const USUAL_RATIO = 8;
+
+/**
+ * One chunk for everything: the output then is in place when zlib's thread is
+ * done. The last four bytes of a gzip stream are its size (RFC 1952, ISIZE); the
+ * byte more is where zlib notices the end.
+ */
+function chunkFor(bytes: Uint8Array): number {
+	const trailer = bytes.subarray(-4);
+	const said = trailer.reduceRight((size, byte) => size * 256 + byte, 1);
+	return Math.max(
+		LEAST_CHUNK_BYTES,
+		Math.min(said, USUAL_RATIO * bytes.length, MAX_UNPACKED_BYTES),
+	);
+}
 
 /** Node 22.15 brought zstd to zlib; it is several times faster than the library. */
 function zstdDecompressor(): Decompressor {
