@@ -21,6 +21,7 @@ import { MachineSession } from "./machine-session.ts";
 import { type Hit, Profile, parseSystemMap } from "./profile/symbols.ts";
 
 const USAGE = `npm run profile -- [options] [SHELL TEXT]
+  --boot           of the boot, instead of what comes after it
   --engine NAME    cold, auto (auto)
   --interval N     instructions between samples, on average (2000)
   --top N          lines (30)
@@ -56,6 +57,7 @@ async function main(): Promise<number> {
 	const { values, positionals } = parseArgs({
 		allowPositionals: true,
 		options: {
+			boot: { type: "boolean", default: false },
 			engine: { type: "string", default: "auto" },
 			interval: { type: "string", default: "2000" },
 			top: { type: "string", default: "30" },
@@ -67,27 +69,30 @@ async function main(): Promise<number> {
 		console.log(USAGE);
 		return 0;
 	}
-	let profile: Profile | undefined;
+	const map = values.map ?? (await debianAsset("system-map-686"));
+	const symbols = map === undefined ? "" : await readFile(map, "latin1");
+	const newProfile = () => new Profile(parseSystemMap(symbols));
+	let profile = values.boot ? newProfile() : undefined;
 	const session = await MachineSession.boot({
 		engine: values.engine as EngineKind,
 		onMachine: (machine) =>
 			sample(machine, Number(values.interval), (hit) => profile?.add(hit)),
 	});
 	if (session === undefined) return 2;
-	const map = values.map ?? (await debianAsset("system-map-686"));
-	const symbols = map === undefined ? "" : await readFile(map, "latin1");
-	profile = new Profile(parseSystemMap(symbols));
-	const before = session.machine.statistics();
-	await session.run(positionals.join(" ") || EXAMPLE);
+	const before = values.boot ? undefined : session.machine.statistics();
+	if (!values.boot) {
+		profile = newProfile();
+		await session.run(positionals.join(" ") || EXAMPLE);
+	}
 	const after = session.machine.statistics();
-	const found = profile;
+	const found = profile ?? newProfile();
 	profile = undefined;
 	await session.close();
 	console.log(found.report(Number(values.top)));
 	for (const [name, value] of Object.entries(after)) {
 		const change =
 			typeof value === "number"
-				? value - Number(before[name as keyof typeof before])
+				? value - Number(before?.[name as keyof typeof before] ?? 0)
 				: 0;
 		if (change !== 0) console.log(`${name} + ${Math.round(change)}`);
 	}

@@ -291,6 +291,7 @@ export class ColdEngine {
 		compiled: WebAssembly.Module,
 		more: WebAssembly.ModuleImports = {},
 	): WebAssembly.Instance {
+		const kernels = this.#kernels;
 		const imports = {
 			cpu: {
 				memory: this.#memory,
@@ -299,7 +300,10 @@ export class ColdEngine {
 				hot: this.#imports.hot ?? (() => {}),
 				make: () => this.#make(),
 			},
-			kernel: this.#kernels.functions(),
+			// Asked for by modules that import one; many a guest never has any.
+			get kernel() {
+				return kernels.functions();
+			},
 		};
 		return new WebAssembly.Instance(
 			compiled,
