@@ -12,6 +12,7 @@ import { linear64 } from "./mmu/linear-address.ts";
 import type { Mmu } from "./mmu/mmu.ts";
 import { modeCodeSize } from "./mode.ts";
 import {
+	CR2,
 	MODE,
 	RIP,
 	SEGMENT_BASE,
@@ -59,13 +60,19 @@ export class InstructionFetch {
 		return (base + rip) >>> 0;
 	}
 
-	/** Physical address for fetching at a linear one; undefined = it would fault, or is no RAM. */
+	/**
+	 * Physical address for fetching at a linear one; undefined = it would fault,
+	 * or is no RAM. No instruction is run by asking, so CR2 stays as it is: a
+	 * handler may be about to read it.
+	 */
 	tryPhysical(linear: number): number | undefined {
+		const cr2 = this.#state.getBig(CR2);
 		try {
 			const physical = this.#mmu.fetchAddress(linear);
 			return physical < this.#memory.sizeBytes ? physical : undefined;
 		} catch (fault) {
 			asFault(fault);
+			this.#state.setBig(CR2, cr2);
 			return undefined;
 		}
 	}

@@ -26,8 +26,8 @@ import {
 	RAM_BASE,
 } from "../memory-layout.ts";
 import { MODE_COUNT, type Mode, modeCodeSize } from "../mode.ts";
-import { jumpCacheIndex } from "./cold-loop.ts";
 import { endsSequence } from "./form.ts";
+import { jumpCacheIndex } from "./jump-cache.ts";
 import {
 	HANDLER_CROSS,
 	HANDLER_FAULT,

@@ -28,6 +28,11 @@ import {
 } from "./instruction-imports.ts";
 import { KernelModule, KernelWanted } from "./kernel-module.ts";
 import { PSEUDO_HANDLERS } from "./record.ts";
+import {
+	REGION_LOOP_PARAMS,
+	REGION_LOOP_RESULTS,
+	regionLoop,
+} from "./region-loop.ts";
 import { StateEmitter } from "./state-emitter.ts";
 import {
 	STATUS_JUMP,
@@ -250,15 +255,22 @@ export class ColdEngine {
 		const hot = module.importFunction("cpu", "hot", [I32, I32, I32], []);
 		const table = module.defineTable(TABLE_SLOTS, TABLE_SLOTS);
 		const run = module.declareFunction([], [I32], "run");
-		const loopCode = new FunctionBuilder([], [I32]);
-		const loop = new ColdLoop(loopCode, {
+		const regions = module.declareFunction(
+			REGION_LOOP_PARAMS,
+			REGION_LOOP_RESULTS,
+		);
+		const context = {
 			...base,
 			resolve,
 			fill,
 			hot: this.#imports.hot && hot,
 			hotArrivals: this.#imports.hotArrivals,
 			handlerType,
-		});
+			regionLoop: regions,
+		};
+		module.defineFunction(regions, regionLoop(context));
+		const loopCode = new FunctionBuilder([], [I32]);
+		const loop = new ColdLoop(loopCode, context);
 		loop.emit(forms, (e, form) => this.emitForm(e, form));
 		module.defineFunction(run, loopCode);
 		const maker = module.declareFunction([I32, I64T], [I32], "make");

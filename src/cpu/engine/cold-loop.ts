@@ -31,11 +31,7 @@ import type {
 	FunctionType,
 	Local,
 } from "../../wasm/references.ts";
-import {
-	JUMP_CACHE_BASE,
-	JUMP_CACHE_ENTRIES,
-	TLB_BASE,
-} from "../memory-layout.ts";
+import { TLB_BASE } from "../memory-layout.ts";
 import type { I32, I64, Value } from "../semantics/emitter.ts";
 import {
 	BUDGET,
@@ -43,25 +39,22 @@ import {
 	FAULT_HAS_ERROR_CODE,
 	FAULT_VECTOR,
 	type Field,
-	HOT_RETIRED,
 	LEAVE,
 	REGION_COLD_EXITS,
-	REGION_ENTRIES,
 	REGION_EXIT,
 	RIP,
 	SEGMENT,
 	SEGMENT_BASE,
-	SEGMENT_LIMIT,
 	TLB_EXECUTE_MASK,
 } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { ColdEmitter, type Continuation } from "./cold-emitter.ts";
 import type { ColdForm } from "./form.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
+import { emitJumpCache, linearTarget } from "./jump-cache.ts";
 import {
 	HANDLER_REGION,
 	RECORD_BYTES,
-	RECORD_COUNT,
 	RECORD_DISPLACEMENT,
 	RECORD_HANDLER,
 	RECORD_IMMEDIATE,
@@ -69,6 +62,7 @@ import {
 	RECORD_LINK,
 	RECORD_PAGE_OFFSET,
 } from "./record.ts";
+import { emitArrival } from "./region-loop.ts";
 import { StateEmitter } from "./state-emitter.ts";
 import {
 	STATUS_BUDGET,
@@ -97,6 +91,8 @@ export interface LoopContext extends InstructionContext {
 	readonly hotArrivals: number;
 	/** (record, ripPage) → status: the type of out-of-line handlers. */
 	readonly handlerType: FunctionType;
+	/** See `region-loop.ts`. */
+	readonly regionLoop: FunctionRef;
 }
 
 /** Generates the semantics of one form into an emitter. */
@@ -115,6 +111,8 @@ export class ColdLoop {
 	/** The region's exit that leads to `target`, and the region's page; 0 = none. */
 	readonly #source: Local<"i32">;
 	readonly #sourcePage: Local<"i32">;
+	/** What the last regions ended with. */
+	readonly #status: Local<"i32">;
 
 	constructor(code: FunctionBuilder, context: LoopContext) {
 		this.#code = code;
@@ -126,6 +124,7 @@ export class ColdLoop {
 		this.#target = code.local("i64");
 		this.#source = code.local("i32");
 		this.#sourcePage = code.local("i32");
+		this.#status = code.local("i32");
 	}
 
 	/** Emits the whole function: () → status. */
@@ -159,39 +158,21 @@ export class ColdLoop {
 	#emitTransfer(): void {
 		const code = this.#code;
 		const e = this.#e;
-		const address = e.wrap(this.#get(this.#target) as I64);
-		const linear = e.let(e.add(address, this.#codeSegment(SEGMENT_BASE)));
+		const target = this.#get(this.#target) as I64;
+		const linear = linearTarget(e, target);
 		code.block((found) => {
 			code.loop((retry) => {
-				code.block((slow) => this.#emitJumpCache(linear, slow, found));
+				code.block((slow) => {
+					emitJumpCache(code, e, { target, linear }, this.#record, slow);
+					code.br(found);
+				});
 				this.#emitFill(linear, retry);
 			});
 			this.#emitResolve();
 		});
 		const offset = e.and(linear, e.i32(0xfff));
-		const target = this.#get(this.#target) as I64;
 		code.set(this.#ripPage, expr(e.sub(target, e.extendU(offset))));
 		this.#count();
-	}
-
-	#emitJumpCache(linear: I32, slow: Label, found: Label): void {
-		const code = this.#code;
-		const e = this.#e;
-		const target = this.#get(this.#target) as I64;
-		const address = e.wrap(target);
-		code.brIf(slow, expr(e.wrap(e.shrU(target, e.i64(32)))));
-		const limit = this.#codeSegment(SEGMENT_LIMIT);
-		code.brIf(slow, expr(e.gtU(address, limit)));
-		const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
-		const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
-		const mask = e.readState(TLB_EXECUTE_MASK) as I32;
-		code.brIf(slow, expr(e.and(entry, mask)));
-		const host = e.let(e.add(linear, e.and(entry, e.i32(-4096))));
-		const cached = e.let(jumpCacheOffset(e, host));
-		const key = load("i32.load", expr(cached), JUMP_CACHE_BASE) as I32;
-		code.brIf(slow, expr(e.ne(key, host)));
-		code.set(this.#record, load("i32.load", expr(cached), JUMP_CACHE_BASE + 4));
-		code.br(found);
 	}
 
 	/** After a TLB miss that can be filled, the jump cache may know. */
@@ -448,30 +429,15 @@ export class ColdLoop {
 		};
 	}
 
-	/** Counts an arrival by branch at the record; tells when it is hot. */
 	#count(): void {
-		const { hot, hotArrivals } = this.#context;
-		if (hot === undefined) return;
-		const e = this.#e;
-		const count = e.let(
-			e.add(
-				load("i32.load16_u", localGet(this.#record), RECORD_COUNT) as I32,
-				e.i32(1),
-			),
-		);
-		this.#code.store(
-			"i32.store16",
-			localGet(this.#record),
-			expr(count),
-			RECORD_COUNT,
-		);
-		const due = e.eqz(e.and(count, e.i32(hotArrivals - 1)));
-		const args = [
-			expr(e.wrap(this.#rip())),
-			localGet(this.#source),
-			localGet(this.#sourcePage),
-		];
-		this.#code.if(expr(due), () => this.#code.evaluate(call(hot, ...args)));
+		emitArrival(this.#code, this.#e, this.#context, {
+			record: this.#record,
+			target: this.#rip(),
+			source: () => ({
+				exit: this.#get(this.#source) as I32,
+				page: this.#get(this.#sourcePage) as I32,
+			}),
+		});
 	}
 
 	#forgetSource(): void {
@@ -483,23 +449,14 @@ export class ColdLoop {
 	#emitRegion(transfer: Label): void {
 		const code = this.#code;
 		const e = this.#e;
-		const before = this.#get(this.#budget) as I32;
-		e.writeState(BUDGET, before);
-		const status = e.let(
-			callIndirect(
-				this.#context.handlerType,
-				expr(this.#field(RECORD_DISPLACEMENT)),
-				localGet(this.#record),
-				localGet(this.#ripPage),
-			) as Value as I32,
-		);
-		const after = e.readState(BUDGET) as I32;
-		this.#count64(HOT_RETIRED, e.sub(before, after));
-		this.#count64(REGION_ENTRIES, e.i32(1));
-		code.set(this.#budget, expr(after));
+		e.writeState(BUDGET, this.#get(this.#budget));
+		const results = [this.#status, this.#ripPage];
+		const args = [localGet(this.#record), localGet(this.#ripPage)];
+		code.setResults(results, call(this.#context.regionLoop, ...args));
+		const status = this.#get(this.#status) as I32;
+		code.set(this.#budget, expr(e.readState(BUDGET)));
 		code.set(this.#target, expr(e.readState(RIP)));
-		const isJump = e.eq(status, e.i32(STATUS_JUMP));
-		code.if(expr(isJump), () => {
+		code.if(expr(e.eq(status, e.i32(STATUS_JUMP))), () => {
 			code.set(this.#source, expr(e.readState(REGION_EXIT)));
 			const page = e.wrap(this.#get(this.#ripPage) as I64);
 			code.set(this.#sourcePage, expr(page));
@@ -564,15 +521,4 @@ export class ColdLoop {
 	#get(local: Local): Value {
 		return localGet(local) as Expression as Value;
 	}
-}
-
-/** Byte offset of a host code address's entry in the jump cache, as generated code. */
-function jumpCacheOffset(e: StateEmitter, host: I32): I32 {
-	const mixed = e.xor(host, e.shrU(host, e.i32(12)));
-	return e.shl(e.and(mixed, e.i32(JUMP_CACHE_ENTRIES - 1)), e.i32(3));
-}
-
-/** The same hash in TypeScript, for whoever fills the cache. */
-export function jumpCacheIndex(host: number): number {
-	return (host ^ (host >>> 12)) & (JUMP_CACHE_ENTRIES - 1);
 }
