@@ -99,6 +99,8 @@ export interface LoopContext extends InstructionContext {
 export type EmitForm = (emitter: ColdEmitter, form: ColdForm) => void;
 
 const CS = 1;
+/** As many arrivals is one out of a region worth: what hot code leads to will be hot. */
+const WEIGHT_FROM_REGION = 8;
 
 export class ColdLoop {
 	readonly #code: FunctionBuilder;
@@ -433,11 +435,19 @@ export class ColdLoop {
 		emitArrival(this.#code, this.#e, this.#context, {
 			record: this.#record,
 			target: this.#rip(),
+			weight: this.#weight(),
 			source: () => ({
 				exit: this.#get(this.#source) as I32,
 				page: this.#get(this.#sourcePage) as I32,
 			}),
 		});
+	}
+
+	#weight(): I32 {
+		const e = this.#e;
+		if (this.#context.hotArrivals < WEIGHT_FROM_REGION) return e.i32(1);
+		const isFromRegion = this.#get(this.#source) as I32;
+		return e.select(isFromRegion, e.i32(WEIGHT_FROM_REGION), e.i32(1)) as I32;
 	}
 
 	#forgetSource(): void {

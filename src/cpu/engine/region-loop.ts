@@ -93,7 +93,8 @@ function followJump(
 		page: from,
 	});
 	// Whoever is told may have done away with the region.
-	emitArrival(code, e, context, { record, target, source, told: done });
+	const weight = e.i32(1);
+	emitArrival(code, e, context, { record, target, source, weight, told: done });
 }
 
 /** Counts an arrival by branch at a record; tells when it is hot, and whence it came. */
@@ -105,16 +106,20 @@ export function emitArrival(
 		record: Local<"i32">;
 		target: I64;
 		source: () => { exit: I32; page: I32 };
+		/** As how many it counts. */
+		weight: I32;
 		/** Where to go on then; default: as always. */
 		told?: Label;
 	},
 ): void {
 	if (hot === undefined) return;
-	const { record, target, source, told } = at;
+	const { record, target, source, told, weight } = at;
 	const counted = load("i32.load16_u", localGet(record), RECORD_COUNT) as I32;
-	const count = e.let(e.add(counted, e.i32(1)));
+	const before = e.let(counted);
+	const count = e.let(e.add(before, weight));
 	code.store("i32.store16", localGet(record), expr(count), RECORD_COUNT);
-	const due = e.eqz(e.and(count, e.i32(hotArrivals - 1)));
+	// A power of two has been passed when its bit has changed.
+	const due = e.and(e.xor(before, count), e.i32(hotArrivals));
 	code.if(expr(due), () => {
 		const { exit, page } = source();
 		code.evaluate(call(hot, expr(e.wrap(target)), expr(exit), expr(page)));
