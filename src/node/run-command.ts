@@ -21,6 +21,7 @@ import {
 } from "../index.ts";
 import type { RunOptions } from "./arguments.ts";
 import { nodeDecompressors } from "./decompress.ts";
+import { tidyWhenIdle } from "./heap.ts";
 import { Progress } from "./progress.ts";
 import { descriptionOf } from "./run-options.ts";
 import { StandardStreams } from "./standard-streams.ts";
@@ -75,6 +76,7 @@ class Session {
 			process.once("exit", () => writeCounters(statsPath, machine));
 		}
 		this.#streams.start();
+		tidyWhenIdle(() => machine.cpu.retiredCount());
 		try {
 			const reason = await machine.run();
 			return this.#stopStatus ?? statusOf(reason);

@@ -72,12 +72,27 @@ function namesRegister(row: OpcodeRow): boolean {
 	return row.operands.some((spec) => spec.startsWith("Z"));
 }
 
+/** Equal lists are one list: of the 64, few differ. */
 function fillSlot(rows: readonly OpcodeRow[]): OpcodeSlot {
-	const candidates: DecodePlan[][] = [];
-	for (let index = 0; index < 64; index++) {
-		candidates.push(rows.filter((row) => fits(row, index)).map(planOf));
-	}
+	const lists: DecodePlan[][] = [];
+	const candidates = Array.from({ length: 64 }, (_, index) => {
+		const fitting = rows.filter((row) => fits(row, index));
+		const known = lists.find((list) => isListOf(list, fitting));
+		if (known !== undefined) return known;
+		const list = fitting.map(planOf);
+		lists.push(list);
+		return list;
+	});
 	return { hasModrm: rows.some((row) => row.hasModrm), candidates };
+}
+
+function isListOf(
+	list: readonly DecodePlan[],
+	rows: readonly OpcodeRow[],
+): boolean {
+	return (
+		list.length === rows.length && list.every((plan, i) => plan.row === rows[i])
+	);
 }
 
 function fits(row: OpcodeRow, index: number): boolean {
