@@ -40,7 +40,7 @@ import {
 	WASM_PAGE_BYTES,
 } from "./memory-layout.ts";
 import { Mmu } from "./mmu/mmu.ts";
-import { TLB_ALWAYS } from "./mmu/tlb.ts";
+import { TLB_NEVER } from "./mmu/tlb.ts";
 import { makeMode } from "./mode.ts";
 import { semanticsOf } from "./semantics/index.ts";
 import {
@@ -519,7 +519,7 @@ export class Cpu implements SystemContext {
 		const isWatched =
 			this.supervisor !== undefined ||
 			this.onException !== undefined ||
-			(state.get32(TLB_READ_MASK) & TLB_ALWAYS) !== 0;
+			(state.get32(TLB_READ_MASK) & TLB_NEVER) !== 0;
 		const isPlain =
 			this.#mode === FLAT_32 && (state.get32(EFER) & EFER_LMA) === 0;
 		state.set32(DIRECT, isPlain && !isWatched ? 1 : 0);

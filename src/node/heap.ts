@@ -66,5 +66,7 @@ export function tidyWhenIdle(retired: () => number): void {
 /** V8 has no other door to it; the flag works in contexts made after it. */
 function garbageCollector(): () => void {
 	setFlagsFromString("--expose-gc");
-	return runInNewContext("() => gc({type:\"major\",execution:\"sync\",flavor:\"last-resort\"})") as () => void;
+	return runInNewContext(
+		'() => gc({type:"major",execution:"sync",flavor:"last-resort"})',
+	) as () => void;
 }

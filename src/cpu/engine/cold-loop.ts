@@ -184,7 +184,7 @@ export class ColdLoop {
 		const mask = e.readState(TLB_EXECUTE_MASK);
 		const fill = call(this.#context.fill, expr(linear), expr(mask));
 		const entry = fill as Value as I32;
-		code.brIf(retry, expr(e.ne(entry, e.i32(-1))));
+		code.brIf(retry, expr(entry));
 	}
 
 	/** Asks TypeScript for the record of `target`. */
@@ -313,7 +313,7 @@ export class ColdLoop {
 		const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
 		const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
 		const mask = e.readState(TLB_EXECUTE_MASK) as I32;
-		this.#code.brIf(changed, expr(e.and(entry, mask)));
+		this.#code.brIf(changed, expr(e.eqz(e.and(entry, mask))));
 		const host = e.add(linear, e.and(entry, e.i32(-4096)));
 		this.#code.brIf(
 			changed,

@@ -383,12 +383,11 @@ class Operation {
 		this.#giveUpIf(e.gtU(offset, e.i32(PAGE - bytes)));
 		const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
 		const entry = e.variable(load("i32.load", expr(slot), TLB_BASE) as I32);
-		const refused = e.i32(TLB_READ_SUPERVISOR);
-		this.#code.if(expr(e.and(entry.get(), refused)), () => {
-			const filled = call(this.#fill, expr(linear), expr(refused));
+		const needed = e.i32(TLB_READ_SUPERVISOR);
+		this.#code.if(expr(e.eqz(e.and(entry.get(), needed))), () => {
+			const filled = call(this.#fill, expr(linear), expr(needed));
 			entry.set(filled as Value as I32);
-			// None at all has every bit set.
-			this.#giveUpIf(e.and(entry.get(), refused));
+			this.#giveUpIf(e.eqz(entry.get()));
 		});
 		return e.let(e.add(linear, e.and(entry.get(), e.i32(-PAGE))));
 	}

@@ -354,7 +354,7 @@ export abstract class InstructionEmitter extends StateEmitter {
 			entry,
 			this.stateLoad(this.i32(0), mask.offset, 4) as I32,
 		);
-		this.code.brIf(slow, expr(test));
+		this.code.brIf(slow, expr(this.eqz(test)));
 		if (bytes > 1) {
 			const offset = this.and(address, this.i32(PAGE_BYTES - 1));
 			const last = this.i32(PAGE_BYTES - bytes);

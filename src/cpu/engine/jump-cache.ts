@@ -46,7 +46,7 @@ export function emitJumpCache(
 	const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
 	const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
 	const mask = e.readState(TLB_EXECUTE_MASK) as I32;
-	code.brIf(slow, expr(e.and(entry, mask)));
+	code.brIf(slow, expr(e.eqz(e.and(entry, mask))));
 	const host = e.let(e.add(linear, e.and(entry, e.i32(-4096))));
 	const cached = e.let(jumpCacheOffset(e, host));
 	const key = load("i32.load", expr(cached), JUMP_CACHE_BASE) as I32;

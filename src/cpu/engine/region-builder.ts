@@ -398,7 +398,7 @@ export class RegionBuilder {
 		const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
 		const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
 		const mask = e.readState(TLB_EXECUTE_MASK) as I32;
-		code.brIf(bad, expr(e.and(entry, mask)));
+		code.brIf(bad, expr(e.eqz(e.and(entry, mask))));
 		const host = e.add(linear, e.and(entry, e.i32(-PAGE)));
 		const expected = e.i32(RAM_BASE + page.physical);
 		code.brIf(good, expr(e.eq(host, expected)));

@@ -25,9 +25,10 @@ import {
 	TOUCHED_MAP_BASE,
 } from "../memory-layout.ts";
 import {
-	TLB_ALWAYS,
+	TLB_ALL,
 	TLB_EXECUTE_SUPERVISOR,
 	TLB_EXECUTE_USER,
+	TLB_NEVER,
 	TLB_READ_SUPERVISOR,
 	TLB_READ_USER,
 	TLB_WRITE,
@@ -69,7 +70,7 @@ export interface TlbFill {
 	readonly translate: FunctionRef;
 	/** As `RegionContext.fetchPage`. */
 	readonly fetchPage: FunctionRef;
-	/** (linear address, TLB flag that must come out clear) → the new entry, or -1 with nothing changed. */
+	/** (linear address, TLB flag that must come out set) → the new entry, or 0 with nothing changed. */
 	readonly fill: FunctionRef;
 }
 
@@ -118,7 +119,7 @@ function translateBody(
 		code.brIf(leave, expr(high));
 		const end = e.add(e.and(low, e.i32(PAGE - 1)), bytes);
 		code.brIf(leave, expr(e.gtU(end, e.i32(PAGE))));
-		const watched = e.and(e.readState(TLB_READ_MASK) as I32, e.i32(TLB_ALWAYS));
+		const watched = e.and(e.readState(TLB_READ_MASK) as I32, e.i32(TLB_NEVER));
 		code.brIf(leave, expr(watched));
 		const intent = e.and(how, e.i32((1 << INTENT_BITS) - 1));
 		const user = e.eq(e.readState(CPL) as I32, e.i32(3));
@@ -134,7 +135,7 @@ function translateBody(
 		);
 		const needed = e.let(e.select(intent, write, read));
 		const entry = e.let(call(fill, expr(low), expr(needed)) as Value as I32);
-		code.brIf(leave, expr(e.eq(entry, e.i32(-1))));
+		code.brIf(leave, expr(e.eqz(entry)));
 		code.return(expr(e.add(low, e.and(entry, e.i32(-PAGE)))));
 	});
 	code.return(call(slow, ...[low, high, bytes, how].map(expr)));
@@ -156,7 +157,7 @@ function fetchPageBody(
 		e.select(user, e.i32(TLB_EXECUTE_USER), e.i32(TLB_EXECUTE_SUPERVISOR)),
 	);
 	const entry = e.let(call(fill, expr(linear), expr(needed)) as Value as I32);
-	code.if(expr(e.eq(entry, e.i32(-1))), () =>
+	code.if(expr(e.eqz(entry)), () =>
 		code.return(call(slow, expr(linear), expr(host))),
 	);
 	const found = e.add(linear, e.and(entry, e.i32(-PAGE)));
@@ -171,7 +172,7 @@ function fillBody(context: CodeContext, ramBytes: number): FunctionBuilder {
 	return code;
 }
 
-/** The body of `fill`: leaves with -1 wherever something is out of the ordinary. */
+/** The body of `fill`: leaves with 0 wherever something is out of the ordinary. */
 class Walk {
 	readonly #code: FunctionBuilder;
 	readonly #e: StateEmitter;
@@ -198,8 +199,7 @@ class Walk {
 			e.and(e.shrU(this.#linear, e.i32(10)), e.i32(0x3f_fffc)),
 		);
 		// What is there already and does not do is not for us to judge.
-		const present = load("i32.load", expr(slot), TLB_BASE) as I32;
-		this.#giveUpIf(e.ne(present, e.i32(-1)));
+		this.#giveUpIf(load("i32.load", expr(slot), TLB_BASE) as I32);
 		const kind = e.let(e.readState(TABLES) as I32);
 		const isPae = e.and(kind, e.i32(TABLES_PAE));
 		this.#giveUpIf(e.eqz(kind));
@@ -210,7 +210,7 @@ class Walk {
 		);
 		const entry = this.#entry();
 		const needed = localGet(this.#code.param(1)) as Value as I32;
-		this.#giveUpIf(e.and(entry, needed));
+		this.#giveUpIf(e.eqz(e.and(entry, needed)));
 		this.#remember();
 		this.#code.store("i32.store", expr(slot), expr(entry), TLB_BASE);
 		const physical = e.shrU(this.#get(this.#leaf), e.i32(12));
@@ -300,9 +300,10 @@ class Walk {
 		const guarded = e.select(e.or(clean, code), e.i32(TLB_WRITE), e.i32(0));
 		const execute = TLB_EXECUTE_USER | TLB_EXECUTE_SUPERVISOR;
 		const noExecute = e.select(this.#get(this.#high), e.i32(execute), e.i32(0));
-		const flags = [lacks(ENTRY_US, user), readOnly, guarded, noExecute].reduce(
-			(all, some) => e.or(all, some),
-			e.i32(TLB_ALWAYS),
+		const refused = [lacks(ENTRY_US, user), readOnly, guarded, noExecute];
+		const flags = refused.reduce(
+			(rest, some) => e.and(rest, e.xor(some, e.i32(-1))),
+			e.i32(TLB_ALL),
 		);
 		const host = e.add(physical, e.i32(RAM_BASE));
 		const distance = e.sub(host, e.and(this.#linear, e.i32(-PAGE)));
@@ -330,7 +331,7 @@ class Walk {
 
 	#giveUpIf(condition: I32): void {
 		this.#code.if(expr(condition), () =>
-			this.#code.return(expr(this.#e.i32(-1))),
+			this.#code.return(expr(this.#e.i32(0))),
 		);
 	}
 

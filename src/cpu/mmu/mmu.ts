@@ -17,9 +17,9 @@ import { CPL, MODE, SCRATCH, TLB_READ_MASK } from "../state.ts";
 import type { StateView } from "../state-view.ts";
 import { PageWalk, type TableMemory, type TableRules } from "./page-walk.ts";
 import {
-	TLB_ALWAYS,
 	TLB_EXECUTE_SUPERVISOR,
 	TLB_EXECUTE_USER,
+	TLB_NEVER,
 	TLB_READ_SUPERVISOR,
 	TLB_READ_USER,
 	TLB_WRITE,
@@ -101,7 +101,7 @@ export class Mmu {
 	translate(linear: number, bytes: number, intent: number): number {
 		this.misses++;
 		const user = this.#state.get32(CPL) === 3;
-		if (this.#state.get32(TLB_READ_MASK) & TLB_ALWAYS) {
+		if (this.#state.get32(TLB_READ_MASK) & TLB_NEVER) {
 			this.#checkWatched(linear, bytes, intent !== 0, user);
 		}
 		const offset = linear % PAGE;
@@ -260,7 +260,7 @@ export class Mmu {
 		if (linear < 0x1_0000_0000) {
 			const entry = this.tlb.get(page);
 			const needed = neededFlag(write, user, fetch);
-			if ((entry & needed) === 0) {
+			if ((entry & needed) !== 0) {
 				return ((entry & -PAGE) + page * PAGE - RAM_BASE) >>> 0;
 			}
 		}
@@ -270,13 +270,14 @@ export class Mmu {
 		const { touched } = this.#ram;
 		if (touched !== undefined) touched[physical / PAGE] = 1;
 		if (physical < this.#ram.sizeBytes && linear < 0x1_0000_0000) {
-			const flags = this.#tlbFlags(physical);
-			this.tlb.set(page, RAM_BASE + physical, flags, walk.global);
+			const refused = this.#refused(physical);
+			this.tlb.set(page, RAM_BASE + physical, refused, walk.global);
 		}
 		return physical;
 	}
 
-	#tlbFlags(physical: number): number {
+	/** TLB_* bits of the accesses that must be seen here. */
+	#refused(physical: number): number {
 		const walk = this.#walk;
 		let flags = 0;
 		if (!walk.user) {

@@ -5,14 +5,16 @@
  * | bits | meaning |
  * | --- | --- |
  * | 31..12 | host page address minus linear page address, modulo 2^32 |
- * | 0 | supervisor reads leave the fast path |
- * | 1 | supervisor writes do |
- * | 2 | supervisor fetches do |
+ * | 0 | supervisor reads may take the fast path |
+ * | 1 | supervisor writes may |
+ * | 2 | supervisor fetches may |
  * | 3..5 | the same for user mode |
- * | 6 | always set: a mask with this bit sends every access to the slow path (alignment checks, data breakpoints) |
+ * | 6 | never set: with this bit alone as mask every access takes the slow path (alignment checks, data breakpoints) |
+ * | 7 | set in every entry |
  *
  * An access tests the entry with its mask from CPU state (TLB_READ_MASK, ...)
- * and adds the upper bits to the linear address. An absent entry is all ones.
+ * and adds the upper bits to the linear address. An absent entry is zero, so
+ * that the table costs no memory where nothing has been mapped.
  *
  * @journey E:500 A page table for the fast path
  */
@@ -32,11 +34,22 @@ export const TLB_EXECUTE_SUPERVISOR = 1 << 2;
 export const TLB_READ_USER = 1 << 3;
 export const TLB_WRITE_USER = 1 << 4;
 export const TLB_EXECUTE_USER = 1 << 5;
-export const TLB_ALWAYS = 1 << 6;
+export const TLB_NEVER = 1 << 6;
+export const TLB_PRESENT = 1 << 7;
 /** Both write bits. */
 export const TLB_WRITE = TLB_WRITE_SUPERVISOR | TLB_WRITE_USER;
 
-const EMPTY = -1;
+/** What an entry with nothing refused has in its low bits. */
+export const TLB_ALL =
+	TLB_PRESENT |
+	TLB_READ_SUPERVISOR |
+	TLB_WRITE_SUPERVISOR |
+	TLB_EXECUTE_SUPERVISOR |
+	TLB_READ_USER |
+	TLB_WRITE_USER |
+	TLB_EXECUTE_USER;
+
+const EMPTY = 0;
 const PAGE_MASK = ~0xfff;
 
 export class Tlb {
@@ -56,19 +69,18 @@ export class Tlb {
 			TLB_MOST_USED,
 		);
 		this.#counts = new Int32Array(buffer, TLB_COUNTS, 2);
-		this.#entries.fill(EMPTY);
 	}
 
-	/** The entry of linear page `page`, or -1. */
+	/** The entry of linear page `page`, or 0. */
 	get(page: number): number {
 		return this.#entries[page] as number;
 	}
 
-	/** Maps a linear page to the host page; `flags` are the TLB_* bits set. */
-	set(page: number, hostPage: number, flags: number, global: boolean): void {
+	/** Maps a linear page to the host page; `refused` are the TLB_* bits not set. */
+	set(page: number, hostPage: number, refused: number, global: boolean): void {
 		if (this.#entries[page] === EMPTY) this.#remember(page, global);
 		const delta = (hostPage - page * 4096) & PAGE_MASK;
-		this.#entries[page] = delta | flags | TLB_ALWAYS;
+		this.#entries[page] = delta | (TLB_ALL & ~refused);
 	}
 
 	/** INVLPG. */
@@ -104,7 +116,7 @@ export class Tlb {
 			const entry = this.#entries[page] as number;
 			if (entry === EMPTY) continue;
 			if ((((entry & PAGE_MASK) + page * 4096) | 0) === (hostPage | 0)) {
-				this.#entries[page] = entry | TLB_WRITE;
+				this.#entries[page] = entry & ~TLB_WRITE;
 			}
 		}
 	}

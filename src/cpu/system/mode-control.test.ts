@@ -8,9 +8,9 @@ import {
 } from "../../../test/support/system-context.ts";
 import { EFLAGS_AC, EFLAGS_TF } from "../flags.ts";
 import {
-	TLB_ALWAYS,
 	TLB_EXECUTE_SUPERVISOR,
 	TLB_EXECUTE_USER,
+	TLB_NEVER,
 	TLB_READ_SUPERVISOR,
 	TLB_READ_USER,
 	TLB_WRITE_SUPERVISOR,
@@ -101,20 +101,20 @@ describe("updateMode", () => {
 			cpu.state.setWide(CR0, 0x11 | CR0_AM);
 			cpu.eflags = EFLAGS_AC;
 			updateMode(cpu.state);
-			return cpu.state.get32(TLB_WRITE_MASK) & TLB_ALWAYS;
+			return cpu.state.get32(TLB_WRITE_MASK) & TLB_NEVER;
 		};
-		expect([always(0), always(3)]).toEqual([0, TLB_ALWAYS]);
+		expect([always(0), always(3)]).toEqual([0, TLB_NEVER]);
 	});
 
 	it.each([
-		["a write breakpoint", 0x0001_0001, TLB_ALWAYS, 1],
+		["a write breakpoint", 0x0001_0001, TLB_NEVER, 1],
 		["an instruction breakpoint", 0x0000_0002, 0, 1],
 		["a condition that is not enabled", 0x0003_0000, 0, 0x7fff_ffff],
 	])("reacts to %s in DR7", (_, dr7, always, limit) => {
 		const cpu = protectedSystem(0);
 		cpu.state.setWide(DR, dr7, 7);
 		updateMode(cpu.state);
-		expect(cpu.state.get32(TLB_READ_MASK) & TLB_ALWAYS).toBe(always);
+		expect(cpu.state.get32(TLB_READ_MASK) & TLB_NEVER).toBe(always);
 		expect(cpu.state.get32(REP_LIMIT)).toBe(limit);
 	});
 

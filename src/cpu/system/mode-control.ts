@@ -11,9 +11,9 @@
 
 import { EFLAGS_AC, EFLAGS_TF, EFLAGS_VM } from "../flags.ts";
 import {
-	TLB_ALWAYS,
 	TLB_EXECUTE_SUPERVISOR,
 	TLB_EXECUTE_USER,
+	TLB_NEVER,
 	TLB_READ_SUPERVISOR,
 	TLB_READ_USER,
 	TLB_WRITE_SUPERVISOR,
@@ -71,7 +71,7 @@ export function updateMode(state: StateView): void {
 	state.set32(CPL, cpl);
 	state.set32(LEAVE, 0);
 	const watched = isAlignmentChecked(state) || watchesData(debug);
-	updateMasks(state, cpl === 3, watched ? TLB_ALWAYS : 0);
+	updateMasks(state, cpl === 3, watched);
 	const stepping = (eflags & EFLAGS_TF) !== 0 || (debug & DR7_ENABLES) !== 0;
 	state.set32(REP_LIMIT, stepping ? 1 : UNLIMITED);
 }
@@ -139,12 +139,12 @@ function part(state: StateView, index: number, offset: number): number {
 	return state.view.getInt32(state.segmentAt(index, offset), true);
 }
 
-function updateMasks(state: StateView, user: boolean, always: number): void {
+function updateMasks(state: StateView, user: boolean, watched: boolean): void {
 	const read = user ? TLB_READ_USER : TLB_READ_SUPERVISOR;
 	const write = user ? TLB_WRITE_USER : TLB_WRITE_SUPERVISOR;
 	const execute = user ? TLB_EXECUTE_USER : TLB_EXECUTE_SUPERVISOR;
-	state.set32(TLB_READ_MASK, read | always);
-	state.set32(TLB_WRITE_MASK, write | always);
+	state.set32(TLB_READ_MASK, watched ? TLB_NEVER : read);
+	state.set32(TLB_WRITE_MASK, watched ? TLB_NEVER : write);
 	state.set32(TLB_EXECUTE_MASK, execute);
 }
 
