@@ -28,6 +28,7 @@ import {
 	STATUS_STOP_JUMP,
 	type Status,
 } from "./engine/status.ts";
+import { usualForms } from "./engine/usual-forms.ts";
 import { WriteJournal } from "./engine/write-journal.ts";
 import { asFault, GuestFault, VECTOR_DB, VECTOR_NMI } from "./exceptions.ts";
 import { EFLAGS_IF, EFLAGS_RF, EFLAGS_TF } from "./flags.ts";
@@ -213,6 +214,7 @@ export class Cpu implements SystemContext {
 			this.#imports(engine, options.hotArrivals, journal),
 			{ semanticsOf, kernels: KERNELS },
 			inlineForms(features),
+			() => usualForms(features),
 		);
 		this.#comparer = journal && this.#makeComparer(journal);
 		if (engine !== "cold") {

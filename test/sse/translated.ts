@@ -81,12 +81,14 @@ function compile(instruction: Instruction): Compiled {
 	module.exportFunction("handler", ref);
 	const imports = {
 		cpu: { memory, translate: () => 0, commit: () => {} },
-		kernel: kernels.functions(),
+		kernel: kernels.functions(KERNEL_NAMES),
 	};
 	const wasm = new WebAssembly.Module(module.toBytes());
 	const { exports } = new WebAssembly.Instance(wasm, imports);
 	return exports.handler as Compiled;
 }
+
+const KERNEL_NAMES = KERNELS.map(({ name }) => name);
 
 /** Register instructions call kernels only; the rest must be there and does nothing. */
 function declareImports(module: ModuleBuilder): InstructionContext {
@@ -98,7 +100,7 @@ function declareImports(module: ModuleBuilder): InstructionContext {
 		checkSegment: nothing,
 		system: nothing,
 		commit: module.importFunction("cpu", "commit", [], []),
-		kernel: declareKernels(module, KERNELS, kernels.names),
+		kernel: declareKernels(module, KERNELS, new Set(KERNEL_NAMES)),
 	};
 }
 

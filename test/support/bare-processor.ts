@@ -107,7 +107,7 @@ export class BareProcessor {
 			ramBytes: 0,
 		};
 		const source = { semanticsOf, kernels: KERNELS };
-		this.#engine = new ColdEngine(memory, imports, source, []);
+		this.#engine = new ColdEngine(memory, imports, source, [], () => []);
 	}
 
 	/** Runs `code` to its end; the vector of the fault that came first, if any. */

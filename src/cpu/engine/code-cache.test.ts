@@ -33,7 +33,10 @@ function smallCache() {
 		ramBytes: 0,
 	};
 	const source = { semanticsOf, kernels: [] };
-	const engine = new ColdEngine(memory, imports, source, [], MOST_HANDLERS);
+	const usual = () => [];
+	const engine = new ColdEngine(
+		...([memory, imports, source, [], usual, MOST_HANDLERS] as const),
+	);
 	const cache = new CodeCache(
 		memory.buffer,
 		ram,

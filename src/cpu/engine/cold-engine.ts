@@ -21,12 +21,13 @@ import { ColdEmitter, type Continuation } from "./cold-emitter.ts";
 import { ColdLoop, type EmitForm } from "./cold-loop.ts";
 import { defineDirectOperations } from "./direct-operations.ts";
 import { addressingOf, type ColdForm, formKey } from "./form.ts";
+import type { SampleForm } from "./form-samples.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
 import {
 	declareInstructionImports,
 	emitFormWith,
 } from "./instruction-imports.ts";
-import { KernelModule, KernelWanted } from "./kernel-module.ts";
+import { KernelModule, withKernels } from "./kernel-module.ts";
 import { PSEUDO_HANDLERS } from "./record.ts";
 import {
 	REGION_LOOP_PARAMS,
@@ -89,6 +90,8 @@ const MOST_HANDLERS = 0x4000;
 /** Table slots behind them, for regions. */
 export const FIRST_REGION_SLOT = MOST_HANDLERS;
 export const MOST_REGIONS = 0x4000;
+/** A test program has had all it needs by then; a system has hardly begun. */
+const MAKINGS_OF_A_SYSTEM = 12;
 /** Handlers and regions. */
 export const TABLE_SLOTS = MOST_HANDLERS + MOST_REGIONS;
 
@@ -101,6 +104,9 @@ export class ColdEngine {
 	/** How many of them, from the first, have an out-of-line handler. */
 	#madeCount = 0;
 	readonly #inlineCount: number;
+	/** How often handlers have been made. */
+	#makings = 0;
+	readonly #usual: () => readonly SampleForm[];
 	readonly #mostHandlers: number;
 	readonly #maker: () => number;
 	readonly #kernels: KernelModule;
@@ -112,9 +118,11 @@ export class ColdEngine {
 		memory: WebAssembly.Memory,
 		imports: EngineImports,
 		source: SemanticsSource,
-		inline: readonly { instruction: Instruction; mode: Mode }[],
+		inline: readonly SampleForm[],
+		usual: () => readonly SampleForm[],
 		mostHandlers = MOST_HANDLERS,
 	) {
+		this.#usual = usual;
 		this.#mostHandlers = mostHandlers;
 		this.#memory = memory;
 		this.#source = source;
@@ -201,21 +209,22 @@ export class ColdEngine {
 
 	/** Generates every out-of-line handler that has a number and no code yet. */
 	#make(): void {
+		if (++this.#makings === MAKINGS_OF_A_SYSTEM) this.#expectUsual();
 		const missing = this.#byNumber.slice(this.#madeCount);
-		const exports = this.#compileLean(missing);
+		const exports = withKernels((kernels) => this.#compile(missing, kernels));
 		for (const { handler } of missing) {
 			this.table.set(handler, exports[handler] as () => number);
 		}
 		this.#madeCount = this.#byNumber.length;
 	}
 
-	/** Most forms call no kernel, and importing them all costs more than the form. */
-	#compileLean(forms: readonly ColdForm[]): WebAssembly.Exports {
-		try {
-			return this.#compile(forms, new Set());
-		} catch (error) {
-			if (!(error instanceof KernelWanted)) throw error;
-			return this.#compile(forms, this.#kernels.names);
+	/** Gives numbers to the forms that it will need, if there is room. */
+	#expectUsual(): void {
+		const forms = this.#usual();
+		const used = PSEUDO_HANDLERS + this.#byNumber.length;
+		if (used + forms.length > this.#mostHandlers) return;
+		for (const { instruction, mode } of forms) {
+			this.handlerFor(instruction, mode);
 		}
 	}
 
@@ -314,7 +323,7 @@ export class ColdEngine {
 			},
 			// Asked for by modules that import one; many a guest never has any.
 			get kernel() {
-				return kernels.functions();
+				return kernels.functions(kernelsOf(compiled));
 			},
 		};
 		return new WebAssembly.Instance(
@@ -322,6 +331,13 @@ export class ColdEngine {
 			imports as unknown as WebAssembly.Imports,
 		);
 	}
+}
+
+/** Names of the kernels that a module imports. */
+function kernelsOf(compiled: WebAssembly.Module): string[] {
+	return WebAssembly.Module.imports(compiled)
+		.filter(({ module }) => module === "kernel")
+		.map(({ name }) => name);
 }
 
 /** The engine's own modules are small, and needed at once. */

@@ -4,15 +4,13 @@
  * execute most. Chosen by counting executions over a kernel boot and a shell
  * session; everything not here costs a call_indirect more.
  *
- * Each line: opcode bytes, then which ModR/M shapes: `r` register, `m`
- * [base+disp], `x` [base+index*scale+disp]; no letter = no ModR/M.
+ * In the notation of `form-samples.ts`.
  *
  * @journey E:475 The hundred forms that matter
  */
 
-import { decode } from "../decode/decoder.ts";
-import type { Instruction } from "../decode/instruction.ts";
-import { type Mode, makeMode } from "../mode.ts";
+import type { SampleForm } from "./form-samples.ts";
+import { readSamples } from "./form-samples.ts";
 
 const FORMS = `
 89 rmx
@@ -166,40 +164,7 @@ f7/6 rm
 80/6 m
 `;
 
-/** ModR/M bytes (reg field 0) of the shapes, displacement zero follows. */
-const SHAPES: Readonly<Record<string, readonly number[]>> = {
-	r: [0xc0],
-	m: [0x40, 0],
-	x: [0x44, 0x08, 0],
-};
-
-/** Sample instructions of every inline form, in 32-bit flat mode. */
-export function inlineForms(
-	features: ReadonlySet<string>,
-): { instruction: Instruction; mode: Mode }[] {
-	const mode = makeMode(32, 32, true);
-	return FORMS.trim()
-		.split("\n")
-		.flatMap((line) => encodings(line))
-		.map((bytes) => {
-			const padded = Uint8Array.from([...bytes, ...new Array(12).fill(0)]);
-			const decodeMode = { codeSize: 32, features } as const;
-			const instruction = decode(padded, 0, padded.length, decodeMode);
-			if (typeof instruction === "string") {
-				throw new Error(`inline form ${bytes} is ${instruction}`);
-			}
-			return { instruction, mode };
-		});
-}
-
-function encodings(line: string): number[][] {
-	const [code = "", shapes = ""] = line.split(" ");
-	const [hex = "", extension] = code.split("/");
-	const opcode = [...hex.matchAll(/../g)].map(([byte]) => parseInt(byte, 16));
-	if (shapes === "") return [opcode];
-	return [...shapes].map((shape) => {
-		const [modrm = 0, ...rest] = SHAPES[shape] ?? [];
-		const reg = Number(extension ?? 0) << 3;
-		return [...opcode, modrm | reg, ...rest];
-	});
+/** Sample instructions of every inline form. */
+export function inlineForms(features: ReadonlySet<string>): SampleForm[] {
+	return readSamples(FORMS, features);
 }

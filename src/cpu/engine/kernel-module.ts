@@ -1,5 +1,6 @@
 /**
- * Compiles all kernels as one module, the first time generated code wants any.
+ * Compiles kernels as functions when generated code first wants them. Few guests
+ * want many, and all of them take as long to generate as a hundred handlers.
  *
  * @journey E:485 Kernels as functions
  */
@@ -43,45 +44,59 @@ export function withKernels<Result>(
 	}
 }
 
+/** The kernels of one machine. */
 export class KernelModule {
 	readonly #memory: WebAssembly.Memory;
-	readonly #kernels: readonly Kernel[];
-	#exports: WebAssembly.ModuleImports | undefined;
-
-	/** All there are. */
-	readonly names: ReadonlySet<string>;
+	readonly #kernels: ReadonlyMap<string, Kernel>;
+	readonly #functions: Record<string, WebAssembly.ImportValue> = {};
 
 	constructor(memory: WebAssembly.Memory, kernels: readonly Kernel[]) {
 		this.#memory = memory;
-		this.#kernels = kernels;
-		this.names = new Set(kernels.map(({ name }) => name));
+		this.#kernels = new Map(kernels.map((kernel) => [kernel.name, kernel]));
 	}
 
-	/** The compiled functions by name. */
-	functions(): WebAssembly.ModuleImports {
-		this.#exports ??= this.#compile();
-		return this.#exports;
+	/** The compiled functions of these names, and perhaps more. */
+	functions(names: readonly string[]): WebAssembly.ModuleImports {
+		const missing = names.filter((name) => !(name in this.#functions));
+		if (missing.length > 0) {
+			Object.assign(this.#functions, this.#compile(missing));
+		}
+		return this.#functions;
 	}
 
-	#compile(): WebAssembly.ModuleImports {
+	/** A module of them and of those that they call. */
+	#compile(wanted: readonly string[]): WebAssembly.Exports {
+		const bytes = withKernels((called) =>
+			this.#generate([...new Set([...wanted, ...called])]),
+		);
+		const imports = { cpu: { memory: this.#memory } };
+		const module = new WebAssembly.Module(bytes);
+		return new WebAssembly.Instance(module, imports).exports;
+	}
+
+	#generate(names: readonly string[]): Uint8Array<ArrayBuffer> {
 		const module = new ModuleBuilder();
 		module.importMemory("cpu", "memory", { minPages: 1 });
 		const refs = new Map<string, FunctionRef>();
-		for (const { name, params, result } of this.#kernels) {
+		const kernels = names.map((name) => this.#kernel(name));
+		for (const { name, params, result } of kernels) {
 			const results = result === undefined ? [] : [result];
 			const ref = module.declareFunction(params, results, name);
 			refs.set(name, ref);
 			module.exportFunction(name, ref);
 		}
 		const context = { stateBase: STATE_BASE, kernel: lookUp(refs) };
-		for (const kernel of this.#kernels) {
+		for (const kernel of kernels) {
 			const ref = refs.get(kernel.name) as FunctionRef;
 			module.defineFunction(ref, kernelBody(kernel, context));
 		}
-		const compiled = new WebAssembly.Module(module.toBytes());
-		const imports = { cpu: { memory: this.#memory } };
-		const { exports } = new WebAssembly.Instance(compiled, imports);
-		return exports as WebAssembly.ModuleImports;
+		return module.toBytes();
+	}
+
+	#kernel(name: string): Kernel {
+		const kernel = this.#kernels.get(name);
+		if (kernel === undefined) throw new Error(`there is no kernel ${name}`);
+		return kernel;
 	}
 }
 

@@ -9,7 +9,9 @@ import { sseKernels } from "./sse-kernels.ts";
 
 const memory = new WebAssembly.Memory({ initial: 2 });
 const state = new StateView(memory.buffer, STATE_BASE);
-const kernels = new KernelModule(memory, sseKernels).functions();
+const kernels = new KernelModule(memory, sseKernels).functions(
+	sseKernels.map(({ name }) => name),
+);
 
 const PE = 0x20;
 const UE = 0x10;

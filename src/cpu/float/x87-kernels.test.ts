@@ -26,10 +26,9 @@ import {
 import { x87Kernels } from "./index.ts";
 
 const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
-const kernels = new KernelModule(memory, x87Kernels).functions() as Record<
-	string,
-	(...args: (number | bigint)[]) => number | bigint
->;
+const kernels = new KernelModule(memory, x87Kernels).functions(
+	x87Kernels.map(({ name }) => name),
+) as Record<string, (...args: (number | bigint)[]) => number | bigint>;
 const state = new StateView(memory.buffer, STATE_BASE);
 
 const call = (name: string, ...args: (number | bigint)[]) =>
