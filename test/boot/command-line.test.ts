@@ -4,7 +4,6 @@
  * stack trace. Relies on the built command line program.
  */
 
-import { spawnSync } from "node:child_process";
 import {
 	chmodSync,
 	mkdirSync,
@@ -18,7 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { debianAsset } from "../../scripts/debian.ts";
-import { CLI } from "./engines.ts";
+import { expectRefusal, lguest } from "../support/refusal.ts";
 import {
 	debugExitCode,
 	multibootImage,
@@ -26,7 +25,6 @@ import {
 } from "./multiboot-image.ts";
 import { GuestSession } from "./session.ts";
 
-const STATUS_BAD_INPUT = 2;
 const STATUS_TRIPLE_FAULT = 3;
 const STATUS_SIGTERM = 128 + 15;
 const MINUTE = 60_000;
@@ -34,12 +32,6 @@ vi.setConfig({ testTimeout: 5 * MINUTE });
 
 const kernel = await debianAsset("kernel-686");
 const amd64Kernel = await debianAsset("kernel-amd64");
-
-/** Root may read every file, unless it gives that right away first. */
-const unprivileged =
-	process.getuid?.() === 0
-		? ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
-		: [];
 
 let directory: string;
 
@@ -55,29 +47,6 @@ function file(name: string, data: Uint8Array | string): string {
 	const path = join(directory, name);
 	writeFileSync(path, data);
 	return path;
-}
-
-function lguest(...args: string[]) {
-	const [program = "", ...rest] = [...unprivileged, process.execPath, CLI];
-	const { status, signal, stdout, stderr } = spawnSync(
-		program,
-		[...rest, ...args],
-		{ encoding: "latin1", timeout: MINUTE, input: "" },
-	);
-	return { status, signal, stdout, stderr };
-}
-
-/** The contract for wrong input; `what` is what the line must speak of. */
-function expectRefusal(args: readonly string[], what: RegExp): void {
-	const { status, stdout, stderr } = lguest(...args);
-	const lines = stderr.trimEnd().split("\n");
-	expect(stderr).toMatch(what);
-	expect(lines[0]).toMatch(/^lguest: ./);
-	// The second line, if there is one, says what to do.
-	expect(lines.length, stderr).toBeLessThanOrEqual(2);
-	expect(stderr).not.toMatch(/^\s+at |node:internal|Error:/m);
-	expect(stdout).toBe("");
-	expect(status).toBe(STATUS_BAD_INPUT);
 }
 
 describe("lguest run refuses, in one line and with status 2,", () => {
@@ -169,7 +138,7 @@ describe("lguest run refuses, in one line and with status 2,", () => {
 
 describe("lguest", () => {
 	it("explains itself with --help, on standard output", () => {
-		const { status, stdout, stderr } = lguest("--help");
+		const { status, stdout, stderr } = lguest(["--help"]);
 		expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 		expect(stdout).toContain("lguest run");
 		expect(stdout).toContain("--memory");
@@ -179,7 +148,7 @@ describe("lguest", () => {
 		const { version } = JSON.parse(
 			readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
 		);
-		const { status, stdout } = lguest("--version");
+		const { status, stdout } = lguest(["--version"]);
 		expect(status).toBe(0);
 		expect(stdout).toContain(version);
 	});
@@ -187,7 +156,7 @@ describe("lguest", () => {
 	it("reports a triple fault with address, mode and code, status 3", () => {
 		const { code, faultAddress } = tripleFaultCode();
 		const path = file("triple-fault", multibootImage(code));
-		const { status, stderr } = lguest("run", "--memory", "16M", path);
+		const { status, stderr } = lguest(["run", "--memory", "16M", path]);
 		expect(stderr).toMatch(/triple fault/i);
 		expect(stderr.toLowerCase()).toContain(faultAddress.toString(16));
 		expect(stderr).toMatch(/32-bit protected/i);
@@ -198,9 +167,9 @@ describe("lguest", () => {
 
 	it("ends with the status a guest writes to the debug exit port", () => {
 		const path = file("exit", multibootImage(debugExitCode(0xf4, 42)));
-		const { status, stderr } = lguest(
+		const { status, stderr } = lguest([
 			...["run", "--memory", "16M", "--debug-exit", "0xf4", path],
-		);
+		]);
 		expect({ status, stderr }).toEqual({ status: 42, stderr: "" });
 	});
 
