@@ -58,13 +58,19 @@ const EMPTY_BLOCK_TYPE = 0x40;
 export class FunctionBuilder {
 	readonly params: readonly ValueType[];
 	readonly results: readonly ValueType[];
-	readonly #code = new ByteWriter(1024);
+	readonly #code: ByteWriter;
 	readonly #locals: Locals;
 	readonly #encoder: ExpressionEncoder;
 	/** Open blocks, outermost first; undefined for an `if`, which has no label. */
 	readonly #open: (Label | undefined)[] = [];
 
-	constructor(params: readonly ValueType[], results: readonly ValueType[]) {
+	/** `capacity`: bytes of code expected; more cost a copy. */
+	constructor(
+		params: readonly ValueType[],
+		results: readonly ValueType[],
+		capacity = 1024,
+	) {
+		this.#code = new ByteWriter(capacity);
 		this.params = params;
 		this.results = results;
 		this.#locals = new Locals(params);

@@ -49,6 +49,9 @@ const LIMITS_SHARED = 0x02;
 /** Subsection of the "name" custom section which holds function names. */
 const FUNCTION_NAMES = 1;
 
+/** What a body has besides its code, nearly always: size, locals, end. */
+const BODY_EXTRA_BYTES = 32;
+
 /** Sizes of an imported memory, in WebAssembly pages of 64 KiB. */
 export interface MemoryLimits {
 	readonly minPages: number;
@@ -60,7 +63,11 @@ export interface MemoryLimits {
 /** Entries of one section: how many, and their bytes. */
 class Section {
 	count = 0;
-	readonly content = new ByteWriter(64);
+	readonly content: ByteWriter;
+
+	constructor(capacity = 64) {
+		this.content = new ByteWriter(capacity);
+	}
 
 	/** The writer, positioned at a new entry. */
 	next(): ByteWriter {
@@ -249,13 +256,18 @@ export class ModuleBuilder {
 	toBytes(): Uint8Array<ArrayBuffer> {
 		const declared = this.#functions.slice(this.#importedFunctions);
 		const functions = new Section();
-		const code = new Section();
-		for (const ref of declared) {
+		const bodies = declared.map((ref) => {
 			const body = this.#bodies.get(ref);
 			if (body === undefined) throw new Error(`${ref.name}: no body`);
 			functions.next().u32(ref.type.index);
-			body.encodeBody(code.next());
-		}
+			return body;
+		});
+		const codeBytes = bodies.reduce(
+			(sum, { codeLength }) => sum + codeLength + BODY_EXTRA_BYTES,
+			0,
+		);
+		const code = new Section(codeBytes);
+		for (const body of bodies) body.encodeBody(code.next());
 		const module = new ByteWriter(code.content.length + 1024);
 		module.raw(HEADER);
 		writeSection(module, SECTION.type, this.#typeSection);
@@ -336,11 +348,12 @@ function writeSection(
 	section: Section,
 ): void {
 	if (section.count === 0) return;
-	const content = new ByteWriter(section.content.length + 8);
-	content.u32(section.count);
-	content.raw(section.content.view());
+	const count = new ByteWriter(8);
+	count.u32(section.count);
 	module.byte(number);
-	module.sized(content);
+	module.u32(count.length + section.content.length);
+	module.raw(count.view());
+	module.raw(section.content.view());
 }
 
 function writeNames(

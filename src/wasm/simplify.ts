@@ -139,7 +139,17 @@ export function simplify(
 	name: PlainOpName,
 	args: readonly Expression[],
 ): Expression | undefined {
+	// Nearly all are of two operands, of which nearly none is constant.
+	const [x, y] = args;
+	if (y !== undefined && !isConstant(x as Expression) && !isConstant(y)) {
+		return undefined;
+	}
 	return RULES.get(name)?.(args);
+}
+
+function isConstant(expression: Expression): boolean {
+	const { kind } = nodeOf(expression);
+	return kind === "i32.const" || kind === "i64.const";
 }
 
 /** A tree which is zero exactly when the given one is, for use as a condition. */

@@ -38,6 +38,8 @@ import { StateEmitter } from "./state-emitter.ts";
 import { STATUS_COLD, STATUS_JUMP, STATUS_STOP } from "./status.ts";
 
 const PAGE = 4096;
+/** Code that most instructions come to. */
+const USUAL_INSTRUCTION_BYTES = 96;
 
 /** What regions need besides what every handler does. */
 export interface RegionContext extends InstructionContext {
@@ -60,7 +62,9 @@ interface Bail {
 }
 
 export class RegionBuilder {
-	readonly #code = new FunctionBuilder(["i32", "i64"], ["i32"]);
+	readonly #code: FunctionBuilder;
+	/** Of the instruction being generated. */
+	readonly #record = new DataView(new ArrayBuffer(RECORD_BYTES));
 	readonly #context: RegionContext;
 	readonly #e: StateEmitter;
 	readonly #mode: Mode;
@@ -88,6 +92,8 @@ export class RegionBuilder {
 		emitForm: EmitForm,
 		nameExit: NameExit,
 	) {
+		const capacity = shape.instructions * USUAL_INSTRUCTION_BYTES + 1024;
+		this.#code = new FunctionBuilder(["i32", "i64"], ["i32"], capacity);
 		this.#context = context;
 		this.#mode = mode;
 		this.#shape = shape;
@@ -283,7 +289,7 @@ export class RegionBuilder {
 		},
 		repeat: () => void,
 	): HotEmitter {
-		const record = new DataView(new ArrayBuffer(RECORD_BYTES));
+		const record = this.#record;
 		const { offset } = instruction;
 		const inPage = offset & (PAGE - 1);
 		writeRecord(record, 0, 0, inPage, instruction.instruction);

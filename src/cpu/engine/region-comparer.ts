@@ -24,6 +24,7 @@ import { readEflags } from "../flags.ts";
 import { RAM_BASE } from "../memory-layout.ts";
 import {
 	BUDGET,
+	CR2,
 	EFER,
 	FAULT_ERROR_CODE,
 	FAULT_HAS_ERROR_CODE,
@@ -58,9 +59,12 @@ import { makeRegionGate, type RegionGate } from "./region-gate.ts";
 import { STATUS_BUDGET, STATUS_COLD, STATUS_JUMP } from "./status.ts";
 import type { WriteJournal } from "./write-journal.ts";
 
-/** Not the program's: bookkeeping and scratch. */
+/**
+ * Not the program's: bookkeeping, scratch, and CR2, for the cold engine looks up
+ * where to go on before it stops, and what it finds there may be a page fault.
+ */
 const UNCOMPARED: ReadonlySet<Field> = new Set([
-	...[BUDGET, SHADOW, FLAG_RESULT, FLAG_AUX, NEXT_RIP],
+	...[BUDGET, SHADOW, FLAG_RESULT, FLAG_AUX, NEXT_RIP, CR2],
 	...[HOT_RETIRED, REGION_ENTRIES, REGION_COLD_EXITS, REGION_EXIT, TLB_FILLS],
 	...[FAULT_VECTOR, FAULT_ERROR_CODE, FAULT_HAS_ERROR_CODE],
 	...[SYSTEM_RESULT, SYSTEM_ARGUMENT, SCRATCH, FLOAT_SCRATCH],
