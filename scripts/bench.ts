@@ -22,6 +22,7 @@ import {
 	type Plan,
 	type Sample,
 } from "./bench/measure.ts";
+import { measureNetwork, NETWORK_WORKLOADS } from "./bench/network.ts";
 import { benchQueues } from "./bench/queue.ts";
 import {
 	buildRows,
@@ -42,6 +43,7 @@ import { debianAsset, installTools } from "./debian.ts";
 const USAGE = `usage: npm run bench -- [options]
 --list             names the workloads
 --block            disks: their workloads instead of those of the processor
+--network          two guests, one sending to the other
 --start            from the command to the default guest's prompt, and idling there
 --queue            virtqueues: what each buffer costs
 --only A,B         these workloads only
@@ -58,6 +60,7 @@ const GUEST_MIB = 256;
 interface Options {
 	readonly block: boolean;
 	readonly start: boolean;
+	readonly network: boolean;
 	readonly queue: boolean;
 	readonly only: readonly string[] | undefined;
 	readonly engines: readonly BenchEngine[];
@@ -79,6 +82,7 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 		options: {
 			block: { type: "boolean", default: false },
 			start: { type: "boolean", default: false },
+			network: { type: "boolean", default: false },
 			queue: { type: "boolean", default: false },
 			list: { type: "boolean", default: false },
 			help: { type: "boolean", default: false },
@@ -92,12 +96,11 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 	});
 	if (values.help) return "help";
 	if (values.list) return "list";
-	// The machine itself has no disk of ours, and does not start.
-	const guestsOnly = values.block || values.start;
-	const usual = guestsOnly ? "ours,v86,qemu" : "ours,v86,qemu,native";
-	const engines = (values.engines ?? usual).split(",").map((name) => {
-		return oneOf("engine", name, ENGINES);
-	});
+	const engines = (values.engines ?? usualEngines(values))
+		.split(",")
+		.map((name) => {
+			return oneOf("engine", name, ENGINES);
+		});
 	const rounds = Number(values.rounds);
 	if (!Number.isInteger(rounds) || rounds < 1) {
 		throw new UsageError(
@@ -114,6 +117,7 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 	return {
 		block: values.block,
 		start: values.start,
+		network: values.network,
 		queue: values.queue,
 		only,
 		engines,
@@ -121,6 +125,17 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 		scale: oneOf("scale", scale, ["full", "small"] as const),
 		output: values.publish ? join(PROJECT, "docs") : resolve(values.output),
 	};
+}
+
+/** The machine itself has no disk of ours, and does not start; v86 has no virtio network. */
+function usualEngines(values: {
+	block: boolean;
+	start: boolean;
+	network: boolean;
+}): string {
+	if (values.network) return "ours,qemu";
+	const guestsOnly = values.block || values.start;
+	return guestsOnly ? "ours,v86,qemu" : "ours,v86,qemu,native";
 }
 
 function defaultScale(engines: readonly BenchEngine[]): Scale {
@@ -213,19 +228,37 @@ async function run(options: Options): Promise<number> {
 	return report.failures.length === 0 ? 0 : 1;
 }
 
-/** The prompt of the default guest, whose file no other engine needs built. */
+/** The default guest from `npm start` to its prompt, and at rest. */
 async function runStart(options: Options): Promise<number> {
+	const starts: Start[] = [];
+	const status = await runOfDefaultGuest(options, [START], async (engine) => {
+		const start = await measureStart(engine, GUEST_MIB);
+		starts.push(start);
+		return [start.sample];
+	});
+	process.stdout.write(`${formatIdle(starts).join("\n")}\n`);
+	return status;
+}
+
+function runNetwork(options: Options): Promise<number> {
+	return runOfDefaultGuest(options, NETWORK_WORKLOADS, measureNetwork);
+}
+
+/** Nothing but the default guest is needed, and nothing is written. */
+async function runOfDefaultGuest(
+	options: Options,
+	workloads: readonly Workload[],
+	measure: (engine: BenchEngine) => Promise<readonly Sample[]>,
+): Promise<number> {
 	await installTools("bench");
 	const engines = await availableEngines(options.engines);
-	const starts: Start[] = [];
+	const samples: Sample[] = [];
 	await eachRound(options.rounds, engines, async (engine) => {
-		starts.push(await measureStart(engine, GUEST_MIB));
+		samples.push(...(await measure(engine)));
 	});
-	const samples = starts.map(({ sample }) => sample);
-	const report = await makeReport(options, engines, samples, [START], {});
+	const report = await makeReport(options, engines, samples, workloads, {});
 	const machine = { ...report.machine, guest: "the default guest" };
-	const lines = [formatReport({ ...report, machine }), ...formatIdle(starts)];
-	process.stdout.write(`${lines.join("\n")}\n`);
+	process.stdout.write(`${formatReport({ ...report, machine })}\n`);
 	return report.failures.length === 0 ? 0 : 1;
 }
 
@@ -297,6 +330,7 @@ async function main(args: readonly string[]): Promise<number> {
 		else if (options.queue) {
 			process.stdout.write(`${benchQueues(options.rounds)}\n`);
 		} else if (options.start) return await runStart(options);
+		else if (options.network) return await runNetwork(options);
 		else return await run(options);
 		return 0;
 	} catch (error) {

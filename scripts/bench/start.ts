@@ -23,8 +23,9 @@ export const START = {
 	small: 1,
 } as const;
 
-const GUEST = join(projectRoot, "guests/default");
-const PROMPT = "root@lguest:~# ";
+/** The default guest's files, and how its shell prompts. */
+export const GUEST = join(projectRoot, "guests/default");
+export const GUEST_PROMPT = "root@lguest:~# ";
 const PATIENCE = { idleSeconds: 60, totalSeconds: 300 };
 /** The guest's kernel has a few things left to do after its prompt. */
 const SETTLE_MS = 2_000;
@@ -58,7 +59,7 @@ export async function measureStart(
 		cwd: projectRoot,
 	});
 	try {
-		await session.waitFor(PROMPT, PATIENCE);
+		await session.waitFor(GUEST_PROMPT, PATIENCE);
 		const value = (performance.now() - began) / 1000;
 		const idle = await measureIdle(session, memoryMiB);
 		return { sample: { ...about, value, output: "" }, idle };
@@ -96,7 +97,7 @@ async function measureIdle(
 	const freeKib = Number(
 		/\d+/.exec(answer.slice(answer.lastIndexOf(":")))?.[0],
 	);
-	await session.waitFor(PROMPT, PATIENCE);
+	await session.waitFor(GUEST_PROMPT, PATIENCE);
 	await sleep(SETTLE_MS);
 	const pid = await processOf(session.pid ?? 0);
 	const before = await processorSeconds(pid);

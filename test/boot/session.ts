@@ -144,8 +144,8 @@ export class GuestSession {
 	 * Waits for the console's shell and makes it fit for a program: no echo, no
 	 * prompts, no output processing, no kernel messages in between.
 	 */
-	async shell(patience: Patience = {}): Promise<void> {
-		await this.waitFor(PROMPT, patience);
+	async shell(patience: Patience = {}, prompt = PROMPT): Promise<void> {
+		await this.waitFor(prompt, patience);
 		// The marker is assembled by printf so that the echo does not match.
 		this.send(
 			"stty -echo -opost; dmesg -n 1; PS1= PS2=; printf '@@%s' ready\n",
