@@ -12,6 +12,7 @@ import { commandFor } from "../../test/boot/engines.ts";
 import { GuestSession, SessionError } from "../../test/boot/session.ts";
 import { type BenchEngine, driverName, type Sample } from "./measure.ts";
 import { GUEST, GUEST_PROMPT } from "./start.ts";
+import { NO_SCRIPT } from "./workloads.ts";
 
 const STREAM_MIB = 64;
 const ECHOES = 50;
@@ -26,12 +27,12 @@ export const NETWORK_WORKLOADS = [
 	{
 		name: "network-stream",
 		about: `${STREAM_MIB} MiB from one guest to another, by TCP`,
-		...{ script: "", full: 1, small: 1 },
+		...NO_SCRIPT,
 	},
 	{
 		name: "network-echo",
 		about: "a ping to the other guest and back, on average",
-		...{ script: "", full: 1, small: 1 },
+		...NO_SCRIPT,
 	},
 ] as const;
 
@@ -70,10 +71,9 @@ async function commandsOf(engine: BenchEngine): Promise<[string[], string[]]> {
 		});
 	if (engine === "qemu") {
 		const at = `127.0.0.1:${await freePort()}`;
-		const card = ["-device", "virtio-net-pci,netdev=net"];
 		const device = (how: string, last: number) => [
 			...["-netdev", `socket,id=net,${how}=${at}`],
-			...[card[0] ?? "", `${card[1]},mac=02:00:00:00:00:0${last}`],
+			...["-device", `virtio-net-pci,netdev=net,mac=02:00:00:00:00:0${last}`],
 		];
 		return [
 			[...guest(SERVER, []), ...device("listen", 1)],

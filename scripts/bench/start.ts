@@ -13,14 +13,13 @@ import { commandFor } from "../../test/boot/engines.ts";
 import { GuestSession, SessionError } from "../../test/boot/session.ts";
 import { projectRoot } from "../sources.ts";
 import { type BenchEngine, driverName, type Sample } from "./measure.ts";
+import { NO_SCRIPT } from "./workloads.ts";
 
 /** What the table calls it. */
 export const START = {
 	name: "start",
 	about: "from the command to the default guest's prompt",
-	script: "",
-	full: 1,
-	small: 1,
+	...NO_SCRIPT,
 } as const;
 
 /** The default guest's files, and how its shell prompts. */

@@ -18,6 +18,9 @@ export interface Workload {
 	readonly small: number;
 }
 
+/** Of what is measured without running a text in a guest. */
+export const NO_SCRIPT = { script: "", full: 1, small: 1 } as const;
+
 /** Sizes for engines that translate and for engines that interpret. */
 export type Scale = "full" | "small";
 
