@@ -27,7 +27,7 @@ import {
 	declareInstructionImports,
 	emitFormWith,
 } from "./instruction-imports.ts";
-import { KernelModule, withKernels } from "./kernel-module.ts";
+import { KernelModule, KernelWanted, withKernels } from "./kernel-module.ts";
 import { PSEUDO_HANDLERS } from "./record.ts";
 import {
 	REGION_LOOP_PARAMS,
@@ -211,7 +211,7 @@ export class ColdEngine {
 	#make(): void {
 		if (++this.#makings === MAKINGS_OF_A_SYSTEM) this.#expectUsual();
 		const missing = this.#byNumber.slice(this.#madeCount);
-		const exports = withKernels((kernels) => this.#compile(missing, kernels));
+		const exports = this.#compileLean(missing);
 		for (const { handler } of missing) {
 			this.table.set(handler, exports[handler] as () => number);
 		}
@@ -226,6 +226,28 @@ export class ColdEngine {
 		for (const { instruction, mode } of forms) {
 			this.handlerFor(instruction, mode);
 		}
+	}
+
+	/** Most forms call no kernel: which they call is asked only where one does. */
+	#compileLean(forms: readonly ColdForm[]): WebAssembly.Exports {
+		try {
+			return this.#compile(forms, new Set());
+		} catch (error) {
+			if (!(error instanceof KernelWanted)) throw error;
+			return this.#compile(forms, this.#kernelsOf(forms));
+		}
+	}
+
+	/** Form by form, for each kernel found costs another try. */
+	#kernelsOf(forms: readonly ColdForm[]): ReadonlySet<string> {
+		const all = forms.map((form) =>
+			withKernels((kernels) => {
+				const context = this.declareImports(new ModuleBuilder(), kernels);
+				this.#handlerBody(form, context);
+				return kernels;
+			}),
+		);
+		return new Set(all.flatMap((kernels) => [...kernels]));
 	}
 
 	/** A module with one function for each form, by handler number. */
