@@ -2,7 +2,7 @@
 
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { buildCpio, type CpioEntry } from "./cpio.ts";
+import { buildCpio, type CpioEntry, readCpioFiles } from "./cpio.ts";
 
 const ENTRIES: readonly CpioEntry[] = [
 	{ kind: "directory", path: "dev", mode: 0o755 },
@@ -61,5 +61,18 @@ describe("buildCpio", () => {
 		expect(lines[1]).toMatch(/^crw------- .*5, +1 .* dev\/console$/);
 		expect(lines[2]).toMatch(/^-rw-r--r-- .* 5 .* greeting$/);
 		expect(lines[3]).toMatch(/^lrwxrwxrwx.* sh -> greeting$/);
+	});
+});
+
+describe("readCpioFiles", () => {
+	it("finds the files again, and nothing else", () => {
+		const files = readCpioFiles(buildCpio(ENTRIES));
+		expect([...files.keys()]).toEqual(["greeting"]);
+		expect(new TextDecoder().decode(files.get("greeting"))).toBe("hello");
+	});
+
+	it("says where an archive is none", () => {
+		const cut = buildCpio(ENTRIES).subarray(0, 200);
+		expect(() => readCpioFiles(cut)).toThrow("no cpio header at");
 	});
 });

@@ -1,5 +1,5 @@
 /**
- * Writes the "newc" cpio archive that Linux unpacks as its initial root file
+ * Writes, and reads, the "newc" cpio archive that Linux unpacks as its initial root file
  * system. The output depends on nothing but the entries: inode numbers count
  * up and times are zero, so the same input is the same image, byte for byte.
  * Layout: Linux 6.1, Documentation/driver-api/early-userspace/buffer-format.rst.
@@ -124,4 +124,28 @@ function join(parts: readonly Uint8Array[], multiple: number): Uint8Array {
 		offset += part.length;
 	}
 	return out;
+}
+
+const alignUp = (at: number): number => (at + 3) & ~3;
+
+/** Regular files of an archive by their paths; throws where it is none. */
+export function readCpioFiles(archive: Uint8Array): Map<string, Uint8Array> {
+	const files = new Map<string, Uint8Array>();
+	const text = (from: number, to: number) =>
+		new TextDecoder("latin1").decode(archive.subarray(from, to));
+	for (let at = 0; ; ) {
+		const fields = text(at, at + HEADER_SIZE);
+		if (!/^070701[0-9a-f]{104}$/i.test(fields)) {
+			throw new Error(`no cpio header at ${at}`);
+		}
+		const field = (index: number) =>
+			Number.parseInt(fields.slice(6 + index * 8, 14 + index * 8), 16);
+		const [mode, size, nameSize] = [field(1), field(6), field(11)];
+		const path = text(at + HEADER_SIZE, at + HEADER_SIZE + nameSize - 1);
+		if (path === TRAILER) return files;
+		const data = alignUp(at + HEADER_SIZE + nameSize);
+		const isFile = (mode & 0o170000) === S_IFREG;
+		if (isFile) files.set(path, archive.subarray(data, data + size));
+		at = alignUp(data + size);
+	}
 }
