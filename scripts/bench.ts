@@ -96,11 +96,10 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 	});
 	if (values.help) return "help";
 	if (values.list) return "list";
-	const engines = (values.engines ?? usualEngines(values))
-		.split(",")
-		.map((name) => {
-			return oneOf("engine", name, ENGINES);
-		});
+	const possible = possibleEngines(values);
+	const engines =
+		values.engines?.split(",").map((name) => oneOf("engine", name, possible)) ??
+		USUAL.filter((engine) => possible.includes(engine));
 	const rounds = Number(values.rounds);
 	if (!Number.isInteger(rounds) || rounds < 1) {
 		throw new UsageError(
@@ -127,16 +126,23 @@ function parseOptions(args: readonly string[]): Options | "list" | "help" {
 	};
 }
 
-/** The machine itself has no disk of ours, and does not start; v86 has no virtio network. */
-function usualEngines(values: {
-	block: boolean;
-	start: boolean;
-	network: boolean;
-}): string {
-	if (values.network) return "ours,qemu";
-	const guestsOnly = values.block || values.start;
-	return guestsOnly ? "ours,v86,qemu" : "ours,v86,qemu,native";
+interface Mode {
+	readonly block: boolean;
+	readonly start: boolean;
+	readonly network: boolean;
 }
+
+/** The machine itself has no disk of ours, and does not start; v86 has no virtio network. */
+function possibleEngines({ block, start, network }: Mode): BenchEngine[] {
+	const guestsOnly = block || start || network;
+	return ENGINES.filter(
+		(engine) =>
+			!(guestsOnly && engine === "native") &&
+			!(network && engine.startsWith("v86")),
+	);
+}
+
+const USUAL: readonly BenchEngine[] = ["ours", "v86", "qemu", "native"];
 
 function defaultScale(engines: readonly BenchEngine[]): Scale {
 	const interpreters: readonly BenchEngine[] = ["ours-cold", "v86-interpreter"];

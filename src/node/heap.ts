@@ -43,12 +43,14 @@ const BUSY_INSTRUCTIONS = 20_000_000;
 
 /**
  * Collects garbage when the guest comes to rest after it has been busy: V8 would
- * wait for more of it, but a guest that waits for somebody makes none. It takes
- * some ten milliseconds that nobody has a use for, and gives back as many MiB.
+ * wait for more of it, but a guest that waits for somebody makes none. The time
+ * it takes is one that nobody has a use for.
  * `retired` is the guest's count of instructions.
  */
-export function tidyWhenIdle(retired: () => number): void {
-	let collect: (() => void) | undefined;
+export function tidyWhenIdle(
+	retired: () => number,
+	collect = collectGarbage,
+): void {
 	let before = 0;
 	let tidied = 0;
 	const look = () => {
@@ -57,16 +59,15 @@ export function tidyWhenIdle(retired: () => number): void {
 		before = now;
 		if (!isIdle || now - tidied < BUSY_INSTRUCTIONS) return;
 		tidied = now;
-		collect ??= garbageCollector();
 		collect();
 	};
 	setInterval(look, LOOK_EVERY_MS).unref();
 }
 
 /** V8 has no other door to it; the flag works in contexts made after it. */
-function garbageCollector(): () => void {
+function collectGarbage(): void {
 	setFlagsFromString("--expose-gc");
-	return runInNewContext(
-		'() => gc({type:"major",execution:"sync",flavor:"last-resort"})',
-	) as () => void;
+	runInNewContext(
+		'gc({ type: "major", execution: "sync", flavor: "last-resort" })',
+	);
 }

@@ -4,8 +4,8 @@
  * region, and whatever region the way out of it leads to, until something else
  * is to be done; then RIP, the budget and the last way out are in the state.
  *
- * Small so that V8 keeps in registers what goes round in it, which it could not
- * in the cold loop; and what is counted is counted once for the whole stay.
+ * A change of regions is the most frequent thing there is in hot code. Here it
+ * need not ask what the cold loop must, and counts once for the whole stay.
  *
  * @journey E:474 From region to region
  */
