@@ -9,7 +9,7 @@
 import type { EngineImports } from "./engine/cold-engine.ts";
 import { INTENT_BITS } from "./engine/instruction-emitter.ts";
 import { STATUS_FAULT, type Status } from "./engine/status.ts";
-import { asFault, GuestFault } from "./exceptions.ts";
+import { asFault, GuestFault, VECTOR_PF } from "./exceptions.ts";
 import type { InstructionFetch } from "./instruction-fetch.ts";
 import { RAM_BASE } from "./memory-layout.ts";
 import { linear32, linear64 } from "./mmu/linear-address.ts";
@@ -54,7 +54,9 @@ export function borderImports(
 				const linear = isLong
 					? linear64(low, high, bytes, segment)
 					: linear32(low, bytes, segment);
-				return mmu.translate(linear, bytes, kind);
+				const host = mmu.translate(linear, bytes, kind);
+				if (host === 0) note(state, VECTOR_PF, mmu.pageFaultCode);
+				return host;
 			} catch (fault) {
 				noteFault(state, fault);
 				return 0;
@@ -99,6 +101,14 @@ export function notedFault(state: StateView): GuestFault {
 
 function noteFault(state: StateView, thrown: unknown): void {
 	const { vector, errorCode } = asFault(thrown);
+	note(state, vector, errorCode);
+}
+
+function note(
+	state: StateView,
+	vector: number,
+	errorCode: number | undefined,
+): void {
 	state.set32(FAULT_VECTOR, vector);
 	state.set32(FAULT_HAS_ERROR_CODE, errorCode === undefined ? 0 : 1);
 	state.set32(FAULT_ERROR_CODE, errorCode ?? 0);

@@ -7,12 +7,11 @@
 
 import type { GuestMemory } from "../memory/guest-memory.ts";
 import type { CodeCache } from "./engine/code-cache.ts";
-import { asFault, raise, VECTOR_GP, VECTOR_UD } from "./exceptions.ts";
+import { raise, VECTOR_GP, VECTOR_UD } from "./exceptions.ts";
 import { linear64 } from "./mmu/linear-address.ts";
 import type { Mmu } from "./mmu/mmu.ts";
 import { modeCodeSize } from "./mode.ts";
 import {
-	CR2,
 	MODE,
 	RIP,
 	SEGMENT_BASE,
@@ -66,15 +65,9 @@ export class InstructionFetch {
 	 * handler may be about to read it.
 	 */
 	tryPhysical(linear: number): number | undefined {
-		const cr2 = this.#state.getBig(CR2);
-		try {
-			const physical = this.#mmu.fetchAddress(linear);
-			return physical < this.#memory.sizeBytes ? physical : undefined;
-		} catch (fault) {
-			asFault(fault);
-			this.#state.setBig(CR2, cr2);
-			return undefined;
-		}
+		const physical = this.#mmu.tryFetchAddress(linear);
+		const isRam = physical >= 0 && physical < this.#memory.sizeBytes;
+		return isRam ? physical : undefined;
 	}
 
 	/** Address of the record at CS:RIP, decoded if need be; raises what fetching raises. */

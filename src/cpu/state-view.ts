@@ -51,6 +51,13 @@ export class StateView {
 		this.view.setUint32(at + 4, Math.floor(value / 0x1_0000_0000), true);
 	}
 
+	/** Writes an 8-byte slot from two halves of 32 bits, signed or not. */
+	setHalves(field: Field, low: number, high: number, index = 0): void {
+		const at = this.#at(field, index);
+		this.view.setInt32(at, low, true);
+		this.view.setInt32(at + 4, high, true);
+	}
+
 	getBig(field: Field, index = 0): bigint {
 		return this.view.getBigUint64(this.#at(field, index), true);
 	}

@@ -3,17 +3,18 @@
  * its fast path cannot do (page straddles, devices, code pages), and gives
  * TypeScript code access by linear address.
  *
- * Raises `GuestFault`; callers at the border to generated code catch it.
+ * Raises `GuestFault`, but for the page faults of generated code, which are too
+ * frequent to be thrown; callers at the border catch it.
  *
  * @journey E:510 The memory management unit
  */
 
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import type { AccessSize, CpuBus } from "../bus.ts";
-import { raise, VECTOR_AC } from "../exceptions.ts";
+import { raise, VECTOR_AC, VECTOR_PF } from "../exceptions.ts";
 import { RAM_BASE, STATE_BASE } from "../memory-layout.ts";
 import { modeCodeSize } from "../mode.ts";
-import { CPL, MODE, SCRATCH, TLB_READ_MASK } from "../state.ts";
+import { CPL, CR2, MODE, SCRATCH, TLB_READ_MASK } from "../state.ts";
 import type { StateView } from "../state-view.ts";
 import { PageWalk, type TableMemory, type TableRules } from "./page-walk.ts";
 import {
@@ -33,6 +34,7 @@ const WRITE = 1;
 const MODIFY = 2;
 
 const PAGE = 4096;
+const FOUR_GIB = 0x1_0000_0000;
 const LINEAR_END = 2 ** 48;
 const SCRATCH_HOST = STATE_BASE + SCRATCH.offset;
 
@@ -97,7 +99,10 @@ export class Mmu {
 
 	// Generated code's slow path
 
-	/** Host address of the access, staged below RAM_BASE when it is not plain RAM. */
+	/**
+	 * Host address of the access, staged below RAM_BASE when it is not plain RAM;
+	 * 0 where the page tables refuse: CR2 is set, and `pageFaultCode` is #PF's.
+	 */
 	translate(linear: number, bytes: number, intent: number): number {
 		this.misses++;
 		const user = this.#state.get32(CPL) === 3;
@@ -109,7 +114,12 @@ export class Mmu {
 		if (offset + bytes > PAGE) {
 			return this.#stageStraddle(linear, bytes, intent, user);
 		}
-		const physical = this.#page(linear, write, user, false) + offset;
+		const page = this.#tryPage(linear, write, user, false);
+		if (page < 0) {
+			this.#notePageFault(linear);
+			return 0;
+		}
+		const physical = page + offset;
 		if (physical + bytes <= this.#ram.sizeBytes) {
 			if (write) this.#aboutToWrite(physical, bytes);
 			return RAM_BASE + physical;
@@ -127,10 +137,22 @@ export class Mmu {
 		);
 	}
 
+	/** Error code of the last page fault. */
+	get pageFaultCode(): number {
+		return this.#walk.errorCode;
+	}
+
 	/** Physical address for an instruction fetch at CPL's privilege. */
 	fetchAddress(linear: number): number {
 		const user = this.#state.get32(CPL) === 3;
 		return this.#page(linear, false, user, true) + (linear % PAGE);
+	}
+
+	/** The same without a fault: -1 where fetching would raise one. CR2 stays as it is. */
+	tryFetchAddress(linear: number): number {
+		const user = this.#state.get32(CPL) === 3;
+		const page = this.#tryPage(linear, false, user, true);
+		return page < 0 ? -1 : page + (linear % PAGE);
 	}
 
 	// TypeScript's accesses
@@ -216,7 +238,7 @@ export class Mmu {
 	}
 
 	invalidatePage(linear: number): void {
-		if (linear < 0x1_0000_0000) this.tlb.drop(Math.floor(linear / PAGE));
+		if (linear < FOUR_GIB) this.tlb.drop(Math.floor(linear / PAGE));
 	}
 
 	controlRegistersChanged(): void {
@@ -254,10 +276,29 @@ export class Mmu {
 		this.#watchEnd = 0;
 	}
 
-	/** Physical page of a linear address; enters it in the TLB. */
+	/** Physical page of a linear address; raises #PF. */
 	#page(linear: number, write: boolean, user: boolean, fetch: boolean): number {
+		const physical = this.#tryPage(linear, write, user, fetch);
+		if (physical >= 0) return physical;
+		this.#notePageFault(linear);
+		raise(VECTOR_PF, this.#walk.errorCode);
+	}
+
+	/** CR2 of a #PF; bit 47 goes up to bit 63 again. */
+	#notePageFault(linear: number): void {
+		const high = (Math.floor(linear / FOUR_GIB) << 16) >> 16;
+		this.#state.setHalves(CR2, linear % FOUR_GIB, high);
+	}
+
+	/** Physical page of a linear address, entered in the TLB; -1 where the page tables refuse. */
+	#tryPage(
+		linear: number,
+		write: boolean,
+		user: boolean,
+		fetch: boolean,
+	): number {
 		const page = Math.floor(linear / PAGE);
-		if (linear < 0x1_0000_0000) {
+		if (linear < FOUR_GIB) {
 			const entry = this.tlb.get(page);
 			const needed = neededFlag(write, user, fetch);
 			if ((entry & needed) !== 0) {
@@ -265,11 +306,11 @@ export class Mmu {
 			}
 		}
 		const walk = this.#walk;
-		walk.walk(linear, write, user, fetch);
+		if (!walk.walk(linear, write, user, fetch)) return -1;
 		const physical = walk.physicalPage;
 		const { touched } = this.#ram;
 		if (touched !== undefined) touched[physical / PAGE] = 1;
-		if (physical < this.#ram.sizeBytes && linear < 0x1_0000_0000) {
+		if (physical < this.#ram.sizeBytes && linear < FOUR_GIB) {
 			const refused = this.#refused(physical);
 			this.tlb.set(page, RAM_BASE + physical, refused, walk.global);
 		}

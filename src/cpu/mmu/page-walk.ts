@@ -15,11 +15,9 @@ import {
 	PF_WRITE,
 	raise,
 	VECTOR_GP,
-	VECTOR_PF,
 } from "../exceptions.ts";
 import {
 	CR0,
-	CR2,
 	CR3,
 	CR4,
 	EFER,
@@ -104,6 +102,8 @@ export class PageWalk {
 	executable = false;
 	global = false;
 	dirty = false;
+	/** Of the last that failed. */
+	errorCode = 0;
 
 	// The access at hand
 	#linear = 0;
@@ -182,8 +182,12 @@ export class PageWalk {
 		return this.#pdptes[index * 2] ?? 0;
 	}
 
-	/** Walks for one access; raises #PF with CR2 set, or fills in the results. */
-	walk(linear: number, write: boolean, user: boolean, fetch: boolean): void {
+	/**
+	 * Walks for one access and fills in the results: `true`; or `false`, and
+	 * `errorCode` is that of the #PF. Page faults are daily business and throwing
+	 * costs more than the walk, so it is the caller's who has no other way.
+	 */
+	walk(linear: number, write: boolean, user: boolean, fetch: boolean): boolean {
 		this.#linear = linear;
 		this.#write = write;
 		this.#userAccess = user;
@@ -191,147 +195,156 @@ export class PageWalk {
 		switch (this.#mode) {
 			case "off":
 				this.physicalPage = linear - (linear % 4096);
-				this.#checkFrame(this.physicalPage);
 				this.writable = this.user = this.executable = this.dirty = true;
 				this.global = false;
-				return;
+				return this.#checkFrame(this.physicalPage);
 			case "two-level":
-				this.#walkTwoLevel();
-				return;
+				return this.#walkTwoLevel();
 			case "pae":
-				this.#walkPae();
-				return;
+				return this.#walkPae();
 			case "four-level":
-				this.#walkFourLevel();
+				return this.#walkFourLevel();
 		}
 	}
 
-	#walkTwoLevel(): void {
+	#walkTwoLevel(): boolean {
 		const linear = this.#linear;
 		const directory = (this.#state.get32(CR3) & ~0xfff) >>> 0;
 		const pdeAt = directory + (linear >>> 22) * 4;
 		const pde = this.#memory.read32(pdeAt);
-		if (!(pde & ENTRY_P)) this.#fault(0);
-		if (pde & ENTRY_PS && this.#pse) {
-			if (pde & RESERVED_PSE) this.#fault(PF_PRESENT | PF_RESERVED);
-			this.#rights(pde, pde, true);
-			this.#markLeaf(pdeAt, pde);
-			// PSE-36: bits 13..16 are address bits 32..35.
-			const high = (pde >>> 13) & 0xf;
-			const low = ((pde & 0xffc0_0000) | (linear & 0x3f_f000)) >>> 0;
-			this.physicalPage = high * FOUR_GIB + low;
-			return;
-		}
-		this.#checkReserved(pde, this.#rules.directoryReserved);
+		if (!(pde & ENTRY_P)) return this.#fault(0);
+		if (pde & ENTRY_PS && this.#pse) return this.#endLarge(pdeAt, pde);
+		if (!this.#checkReserved(pde, this.#rules.directoryReserved)) return false;
 		const pteAt = ((pde & ~0xfff) >>> 0) + ((linear >>> 12) & 0x3ff) * 4;
 		const pte = this.#memory.read32(pteAt);
-		if (!(pte & ENTRY_P)) this.#fault(0);
-		this.#checkReserved(pte, this.#rules.pageReserved);
-		this.#checkFrame((pte & ~0xfff) >>> 0);
-		this.#rights(pde & pte, pte, true);
+		if (!(pte & ENTRY_P)) return this.#fault(0);
+		if (!this.#checkReserved(pte, this.#rules.pageReserved)) return false;
+		if (!this.#checkFrame((pte & ~0xfff) >>> 0)) return false;
+		if (!this.#checkRights(pde & pte, pte, true)) return false;
 		this.#markAccessed(pdeAt, pde);
 		this.#markLeaf(pteAt, pte);
 		this.physicalPage = (pte & ~0xfff) >>> 0;
+		return true;
 	}
 
-	#walkPae(): void {
+	/** A 4 MiB page. */
+	#endLarge(pdeAt: number, pde: number): boolean {
+		if (pde & RESERVED_PSE) return this.#fault(PF_PRESENT | PF_RESERVED);
+		if (!this.#checkRights(pde, pde, true)) return false;
+		this.#markLeaf(pdeAt, pde);
+		// PSE-36: bits 13..16 are address bits 32..35.
+		const high = (pde >>> 13) & 0xf;
+		const low = ((pde & 0xffc0_0000) | (this.#linear & 0x3f_f000)) >>> 0;
+		this.physicalPage = high * FOUR_GIB + low;
+		return true;
+	}
+
+	#walkPae(): boolean {
 		const index = this.#linear >>> 30;
 		const low = this.#pdptes[index * 2] as number;
 		const high = this.#pdptes[index * 2 + 1] as number;
-		if (!(low & ENTRY_P)) this.#fault(0);
+		if (!(low & ENTRY_P)) return this.#fault(0);
 		// PDPTEs carry no rights.
-		this.#walkDirectory(tableAddress(low, high), ENTRY_RW | ENTRY_US, 0);
+		return this.#walkDirectory(tableAddress(low, high), ENTRY_RW | ENTRY_US, 0);
 	}
 
-	#walkFourLevel(): void {
+	#walkFourLevel(): boolean {
 		const top = Math.floor(this.#linear / 0x80_0000_0000) % 512;
 		const at = ((this.#state.get32(CR3) & ~0xfff) >>> 0) + top * 8;
-		const low4 = this.#readWide(at);
+		if (!this.#readWide(at)) return false;
+		const low4 = this.#low;
 		const table = tableAddress(low4, this.#high);
 		const nx4 = this.#high & ENTRY_HIGH_NX;
 		const index = Math.floor(this.#linear / 0x4000_0000) % 512;
 		const pdpteAt = table + index * 8;
-		const low3 = this.#readWide(pdpteAt);
+		if (!this.#readWide(pdpteAt)) return false;
+		const low3 = this.#low;
 		const nx = nx4 | (this.#high & ENTRY_HIGH_NX);
 		const next = tableAddress(low3, this.#high);
 		if (low3 & ENTRY_PS) {
-			if (low3 & 0x3fff_e000) this.#fault(PF_PRESENT | PF_RESERVED);
-			this.#rights(low4 & low3, low3, nx === 0);
+			if (low3 & 0x3fff_e000) return this.#fault(PF_PRESENT | PF_RESERVED);
+			if (!this.#checkRights(low4 & low3, low3, nx === 0)) return false;
 			this.#markAccessed(at, low4);
 			this.#markLeaf(pdpteAt, low3);
 			const offset = this.#linear % 0x4000_0000;
 			this.physicalPage = next + offset - (offset % 4096);
-			return;
+			return true;
 		}
-		this.#walkDirectory(next, low4 & low3, nx);
+		if (!this.#walkDirectory(next, low4 & low3, nx)) return false;
 		this.#markAccessed(at, low4);
 		this.#markAccessed(pdpteAt, low3);
+		return true;
 	}
 
 	/** The two lowest levels of PAE and 4-level paging. */
-	#walkDirectory(directory: number, upper: number, upperNx: number): void {
+	#walkDirectory(directory: number, upper: number, upperNx: number): boolean {
 		const page = Math.floor(this.#linear / 4096);
 		const pdeAt = directory + (Math.floor(page / 512) % 512) * 8;
-		const pde = this.#readWide(pdeAt);
+		if (!this.#readWide(pdeAt)) return false;
+		const pde = this.#low;
 		const pdeNx = this.#high & ENTRY_HIGH_NX;
 		const table = tableAddress(pde, this.#high);
 		if (pde & ENTRY_PS) {
-			if (pde & 0x1f_e000) this.#fault(PF_PRESENT | PF_RESERVED);
-			this.#rights(upper & pde, pde, (upperNx | pdeNx) === 0);
+			if (pde & 0x1f_e000) return this.#fault(PF_PRESENT | PF_RESERVED);
+			const executable = (upperNx | pdeNx) === 0;
+			if (!this.#checkRights(upper & pde, pde, executable)) return false;
 			this.#markLeaf(pdeAt, pde);
 			// Bit 12 of a large entry is PAT.
 			const base = table - (table % 0x20_0000);
 			this.physicalPage = base + (page % 512) * 4096;
-			return;
+			return true;
 		}
 		const pteAt = table + (page % 512) * 8;
-		this.#checkReserved(pde, this.#rules.directoryReserved);
-		const pte = this.#readWide(pteAt);
+		if (!this.#checkReserved(pde, this.#rules.directoryReserved)) return false;
+		if (!this.#readWide(pteAt)) return false;
+		const pte = this.#low;
 		const nx = upperNx | pdeNx | (this.#high & ENTRY_HIGH_NX);
 		const physical = tableAddress(pte, this.#high);
-		this.#checkReserved(pte, this.#rules.pageReserved);
-		this.#checkFrame(physical);
-		this.#rights(upper & pde & pte, pte, nx === 0);
+		if (!this.#checkReserved(pte, this.#rules.pageReserved)) return false;
+		if (!this.#checkFrame(physical)) return false;
+		if (!this.#checkRights(upper & pde & pte, pte, nx === 0)) return false;
 		this.#markAccessed(pdeAt, pde);
 		this.#markLeaf(pteAt, pte);
 		this.physicalPage = physical;
+		return true;
 	}
 
+	#low = 0;
 	#high = 0;
 
-	/** Reads a 64-bit entry: low half returned, high half in #high; faults when not present or reserved bits are set. */
-	#readWide(at: number): number {
-		const low = this.#memory.read32(at);
-		if (!(low & ENTRY_P)) this.#fault(0);
+	/** Reads a 64-bit entry into #low and #high; a fault when it is not present or has reserved bits set. */
+	#readWide(at: number): boolean {
+		this.#low = this.#memory.read32(at);
+		if (!(this.#low & ENTRY_P)) return this.#fault(0);
 		this.#high = this.#memory.read32(at + 4);
-		if (this.#high & this.#reservedHigh) this.#fault(PF_PRESENT | PF_RESERVED);
-		return low;
+		return this.#checkReserved(this.#high, this.#reservedHigh);
 	}
 
-	#checkReserved(entry: number, reserved: number): void {
-		if (entry & reserved) this.#fault(PF_PRESENT | PF_RESERVED);
+	#checkReserved(entry: number, reserved: number): boolean {
+		if ((entry & reserved) === 0) return true;
+		return this.#fault(PF_PRESENT | PF_RESERVED);
 	}
 
-	#checkFrame(physical: number): void {
-		if (physical >= this.#rules.physicalEnd) {
-			this.#fault(PF_PRESENT | PF_RESERVED);
-		}
+	#checkFrame(physical: number): boolean {
+		if (physical < this.#rules.physicalEnd) return true;
+		return this.#fault(PF_PRESENT | PF_RESERVED);
 	}
 
 	/** Checks rights and notes them; `combined` = AND of all levels' RW and US. */
-	#rights(combined: number, leaf: number, executable: boolean): void {
+	#checkRights(combined: number, leaf: number, executable: boolean): boolean {
 		const writable = (combined & ENTRY_RW) !== 0;
 		const user = (combined & ENTRY_US) !== 0;
-		if (this.#userAccess && !user) this.#fault(PF_PRESENT);
+		if (this.#userAccess && !user) return this.#fault(PF_PRESENT);
 		if (this.#write && !writable && (this.#userAccess || this.#writeProtect)) {
-			this.#fault(PF_PRESENT);
+			return this.#fault(PF_PRESENT);
 		}
-		if (this.#fetch && !executable) this.#fault(PF_PRESENT);
+		if (this.#fetch && !executable) return this.#fault(PF_PRESENT);
 		this.writable = writable;
 		this.user = user;
 		this.executable = executable;
 		this.global = this.#globalPages && (leaf & ENTRY_G) !== 0;
 		this.dirty = this.#write || (leaf & ENTRY_D) !== 0;
+		return true;
 	}
 
 	#markAccessed(at: number, entry: number): void {
@@ -343,17 +356,13 @@ export class PageWalk {
 		if (wanted !== entry) this.#memory.write32(at, wanted);
 	}
 
-	#fault(code: number): never {
-		const errorCode =
+	#fault(code: number): false {
+		this.errorCode =
 			code |
 			(this.#write ? PF_WRITE : 0) |
 			(this.#userAccess ? PF_USER : 0) |
 			(this.#fetch && this.#noExecute ? PF_FETCH : 0);
-		// Bit 47 goes up to bit 63 again.
-		const high = (Math.floor(this.#linear / FOUR_GIB) << 16) >> 16;
-		const low = BigInt(this.#linear % FOUR_GIB);
-		this.#state.setBig(CR2, (BigInt.asUintN(32, BigInt(high)) << 32n) | low);
-		raise(VECTOR_PF, errorCode);
+		return false;
 	}
 }
 
