@@ -6,6 +6,7 @@
  * | 0 | never used: a host address of 0 means "no address" |
  * | STATE_BASE | vCPU state (`state.ts`) |
  * | JUMP_CACHE_BASE | physical code address → decoded record |
+ * | REGION_CACHE_BASE | linear code address → region (`engine/region-cache.ts`) |
  * | TLB_BASE | one word for each 4 KiB of the 32-bit linear space (`mmu/tlb.ts`) |
  * | TLB_USED_BASE | which of those words are in use, so that they can be dropped |
  * | CODE_MAP_BASE | one byte for each physical page: non-zero if code has been decoded from it |
@@ -28,6 +29,12 @@ export const JUMP_CACHE_ENTRIES = 0x4000;
 /** Host address of the code byte (u32), record address (u32). */
 export const JUMP_CACHE_ENTRY_BYTES = 8;
 
+export const REGION_CACHE_BASE =
+	JUMP_CACHE_BASE + JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES;
+/** Power of two. */
+export const REGION_CACHE_ENTRIES = 0x1000;
+export const REGION_CACHE_ENTRY_BYTES = 16;
+
 export const TLB_BASE = 0x4_0000;
 export const TLB_ENTRIES = 0x10_0000;
 
@@ -37,6 +44,9 @@ export const TLB_MOST_USED = 16384;
 export const TLB_USED_BASE = TLB_BASE + TLB_ENTRIES * 4;
 export const TLB_USED_GLOBAL_BASE = TLB_USED_BASE + TLB_MOST_USED * 4;
 export const TLB_COUNTS = TLB_USED_GLOBAL_BASE + TLB_MOST_USED * 4;
+
+/** Three words: see `mmu/code-epochs.ts`. */
+export const CODE_EPOCHS = TLB_COUNTS + 8;
 
 export const CODE_MAP_BASE = TLB_COUNTS + WASM_PAGE_BYTES;
 /** Enough for 4 GiB. */

@@ -25,6 +25,7 @@ import {
 	JUMP_CACHE_ENTRY_BYTES,
 	RAM_BASE,
 } from "../memory-layout.ts";
+import { CodeEpochs } from "../mmu/code-epochs.ts";
 import { MODE_COUNT, type Mode, modeCodeSize } from "../mode.ts";
 import { endsSequence } from "./form.ts";
 import { jumpCacheIndex } from "./jump-cache.ts";
@@ -113,6 +114,7 @@ export class CodeCache {
 	readonly #ram: GuestMemory;
 	readonly #view: DataView;
 	readonly #jumpCache: Int32Array;
+	readonly #epochs: CodeEpochs;
 	readonly #handlerFor: HandlerFor;
 	readonly #protect: ProtectPage;
 	readonly #pages = new Map<number, CodePage>();
@@ -137,6 +139,7 @@ export class CodeCache {
 		this.#handlerFor = handlerFor;
 		this.#protect = protect;
 		this.#view = new DataView(buffer);
+		this.#epochs = new CodeEpochs(buffer);
 		this.codePages = new Uint8Array(
 			buffer,
 			CODE_MAP_BASE,
@@ -180,6 +183,7 @@ export class CodeCache {
 	/** Forgets the way from addresses to records (another mode begins). */
 	clearJumpCache(): void {
 		this.#jumpCache.fill(0);
+		this.#epochs.endAll();
 	}
 
 	/** Bytes [physical, physical + bytes) change: forget what was decoded from them. */
@@ -263,6 +267,7 @@ export class CodeCache {
 		this.setRegionPages(region, []);
 		this.#view.setUint16(record + RECORD_HANDLER, HANDLER_GOTO, true);
 		page.setOrdinal(offset, ownOrdinal);
+		this.#epochs.endAll();
 		this.onRegionDropped(region);
 	}
 

@@ -23,16 +23,23 @@ import {
 } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import type { LoopContext } from "./cold-loop.ts";
-import { emitJumpCache, linearTarget } from "./jump-cache.ts";
+import { emitJumpCache } from "./jump-cache.ts";
 import {
 	HANDLER_REGION,
 	RECORD_COUNT,
 	RECORD_DISPLACEMENT,
 	RECORD_HANDLER,
-	RECORD_PAGE_OFFSET,
 } from "./record.ts";
+import {
+	emitRegionCache,
+	fillRegionCache,
+	regionCacheEntry,
+} from "./region-cache.ts";
 import { StateEmitter } from "./state-emitter.ts";
 import { STATUS_JUMP } from "./status.ts";
+
+/** 2^32 divided by it. */
+const GOLDEN_RATIO = 0x9e37_79b1;
 
 /** Of the function. */
 export const REGION_LOOP_PARAMS = ["i32", "i64"] as const;
@@ -45,56 +52,92 @@ export function regionLoop(context: LoopContext): FunctionBuilder {
 	const record = code.param(0) as Local<"i32">;
 	const ripPage = code.param(1) as Local<"i64">;
 	const status = code.local("i32");
+	const slot = code.local("i32");
 	const entries = code.local("i32");
-	const before = e.readState(BUDGET) as I32;
+	const budget = e.let(e.readState(BUDGET) as I32);
+	const entered = e.let(e.readState(REGION_ENTRIES) as I64);
+	code.set(slot, load("i32.load", localGet(record), RECORD_DISPLACEMENT));
+	code.set(entries, expr(e.wrap(entered)));
 	code.block((done) => {
 		code.loop((again) => {
-			const slot = load("i32.load", localGet(record), RECORD_DISPLACEMENT);
 			const args = [localGet(record), localGet(ripPage)];
 			const { handlerType } = context;
-			code.set(status, callIndirect(handlerType, slot, ...args));
+			code.set(status, callIndirect(handlerType, localGet(slot), ...args));
 			const one = e.i32(1);
 			code.set(entries, expr(e.add(get(entries) as I32, one)));
 			const isJump = e.eq(get(status) as I32, e.i32(STATUS_JUMP));
 			code.brIf(done, expr(e.eqz(isJump)));
-			followJump(code, e, context, { record, ripPage, done });
+			followJump(code, e, context, { record, ripPage, slot, entries, done });
 			code.br(again);
 		});
 	});
-	const after = e.readState(BUDGET) as I32;
-	const retired = e.extendU(e.sub(before, after));
+	const retired = e.extendU(e.sub(budget, e.readState(BUDGET) as I32));
 	e.writeState(HOT_RETIRED, e.add(e.readState(HOT_RETIRED) as I64, retired));
-	const entered = e.extendU(get(entries) as I32);
-	const all = e.add(e.readState(REGION_ENTRIES) as I64, entered);
-	e.writeState(REGION_ENTRIES, all);
+	const more = e.sub(get(entries) as I32, e.wrap(entered));
+	e.writeState(REGION_ENTRIES, e.add(entered, e.extendU(more)));
 	code.return(localGet(status), localGet(ripPage));
 	return code;
 }
 
-/** Sets record and page if RIP leads to a region; `done` if not, or if nobody knows. */
+/** Sets slot, record and page if RIP leads to a region; `done` if not, or if nobody knows. */
 function followJump(
 	code: FunctionBuilder,
 	e: StateEmitter,
 	context: LoopContext,
-	at: { record: Local<"i32">; ripPage: Local<"i64">; done: Label },
+	at: {
+		record: Local<"i32">;
+		ripPage: Local<"i64">;
+		slot: Local<"i32">;
+		entries: Local<"i32">;
+		done: Label;
+	},
 ): void {
-	const { record, ripPage, done } = at;
-	const target = e.readState(RIP) as I64;
-	const linear = linearTarget(e, target);
-	emitJumpCache(code, e, { target, linear }, record, done);
-	const offset = load("i32.load16_u", localGet(record), RECORD_PAGE_OFFSET);
-	const handler = load("i32.load16_u", localGet(record), RECORD_HANDLER) as I32;
-	code.brIf(done, expr(e.ne(handler, e.i32(HANDLER_REGION))));
-	const from = e.let(e.wrap(get(ripPage) as I64));
-	const page = e.sub(target, e.extendU(offset as I32));
-	code.set(ripPage, expr(page));
-	const source = () => ({
-		exit: e.readState(REGION_EXIT) as I32,
-		page: from,
+	const { record, ripPage, slot, entries, done } = at;
+	const eip = e.let(e.readState(RIP, 0, 0, 4) as I32);
+	const entry = regionCacheEntry(e, eip);
+	code.block((found) => {
+		code.block((miss) => {
+			emitRegionCache(code, e, { eip, entry }, { slot, record }, miss);
+			code.br(found);
+		});
+		const target = e.readState(RIP) as I64;
+		emitJumpCache(code, e, { target, linear: eip }, record, done);
+		const handler = load(
+			"i32.load16_u",
+			localGet(record),
+			RECORD_HANDLER,
+		) as I32;
+		code.brIf(done, expr(e.ne(handler, e.i32(HANDLER_REGION))));
+		code.set(slot, load("i32.load", localGet(record), RECORD_DISPLACEMENT));
+		const region = { slot: get(slot) as I32, record: get(record) as I32 };
+		fillRegionCache(code, e, { eip, entry }, region);
 	});
-	// Whoever is told may have done away with the region.
-	const weight = e.i32(1);
-	emitArrival(code, e, context, { record, target, source, weight, told: done });
+	const from = e.let(e.wrap(get(ripPage) as I64));
+	code.set(ripPage, expr(e.extendU(e.and(eip, e.i32(-4096)))));
+	tellSample(code, e, context, { eip, entries, from, done });
+}
+
+/**
+ * Tells of one change of regions in as many as make code hot. Which one is
+ * drawn by multiples of the golden ratio, which fall in step with no loop.
+ */
+function tellSample(
+	code: FunctionBuilder,
+	e: StateEmitter,
+	{ hot, hotArrivals }: LoopContext,
+	at: { eip: I32; entries: Local<"i32">; from: I32; done: Label },
+): void {
+	if (hot === undefined) return;
+	const { eip, entries, from, done } = at;
+	const drawn = e.mul(get(entries) as I32, e.i32(GOLDEN_RATIO));
+	const rarely = e.ltU(drawn, e.i32(Math.floor(2 ** 32 / hotArrivals)));
+	const isDue = hotArrivals === 1 ? e.i32(1) : rarely;
+	code.if(expr(isDue), () => {
+		const exit = e.readState(REGION_EXIT) as I32;
+		code.evaluate(call(hot, ...[eip, exit, from].map(expr)));
+		// Whoever was told may have done away with the region.
+		code.br(done);
+	});
 }
 
 /** Counts an arrival by branch at a record; tells when it is hot, and whence it came. */
@@ -108,12 +151,10 @@ export function emitArrival(
 		source: () => { exit: I32; page: I32 };
 		/** As how many it counts. */
 		weight: I32;
-		/** Where to go on then; default: as always. */
-		told?: Label;
 	},
 ): void {
 	if (hot === undefined) return;
-	const { record, target, source, told, weight } = at;
+	const { record, target, source, weight } = at;
 	const counted = load("i32.load16_u", localGet(record), RECORD_COUNT) as I32;
 	const before = e.let(counted);
 	const count = e.let(e.add(before, weight));
@@ -123,7 +164,6 @@ export function emitArrival(
 	code.if(expr(due), () => {
 		const { exit, page } = source();
 		code.evaluate(call(hot, expr(e.wrap(target)), expr(exit), expr(page)));
-		if (told !== undefined) code.br(told);
 	});
 }
 

@@ -28,6 +28,7 @@ import {
 	TLB_ALL,
 	TLB_EXECUTE_SUPERVISOR,
 	TLB_EXECUTE_USER,
+	TLB_GLOBAL,
 	TLB_NEVER,
 	TLB_READ_SUPERVISOR,
 	TLB_READ_USER,
@@ -307,16 +308,20 @@ class Walk {
 		);
 		const host = e.add(physical, e.i32(RAM_BASE));
 		const distance = e.sub(host, e.and(this.#linear, e.i32(-PAGE)));
-		return e.let(e.or(distance, flags));
+		return e.let(e.or(e.or(distance, flags), this.#isGlobal()));
+	}
+
+	/** TLB_GLOBAL or 0. */
+	#isGlobal(): I32 {
+		const e = this.#e;
+		const enabled = e.shl(e.readState(CR4, 0, 0, 4) as I32, e.i32(1));
+		return e.and(e.and(this.#get(this.#leaf), e.i32(ENTRY_G)), enabled);
 	}
 
 	/** Notes the page among those that a write of CR3 drops, or does not. */
 	#remember(): void {
 		const e = this.#e;
-		const global = e.and(
-			e.and(this.#get(this.#leaf), e.i32(ENTRY_G)),
-			e.shl(e.readState(CR4, 0, 0, 4) as I32, e.i32(1)),
-		);
+		const global = e.let(this.#isGlobal());
 		const distance = TLB_USED_GLOBAL_BASE - TLB_USED_BASE;
 		const list = e.let(e.select(global, e.i32(distance), e.i32(0)));
 		const counter = e.let(e.select(global, e.i32(4), e.i32(0)));
@@ -340,5 +345,7 @@ class Walk {
 	}
 }
 
-// The shift above puts CR4.PGE where an entry has its G bit.
-if (CR4_PGE << 1 !== ENTRY_G) throw new Error("PGE is not beside G");
+// The shift above puts CR4.PGE where an entry has its G bit, and the TLB its own.
+if (CR4_PGE << 1 !== ENTRY_G || TLB_GLOBAL !== ENTRY_G) {
+	throw new Error("PGE is not beside G");
+}

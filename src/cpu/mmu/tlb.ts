@@ -11,6 +11,7 @@
  * | 3..5 | the same for user mode |
  * | 6 | never set: with this bit alone as mask every access takes the slow path (alignment checks, data breakpoints) |
  * | 7 | set in every entry |
+ * | 8 | global: a write of CR3 keeps it |
  *
  * An access tests the entry with its mask from CPU state (TLB_READ_MASK, ...)
  * and adds the upper bits to the linear address. An absent entry is zero, so
@@ -20,6 +21,9 @@
  */
 
 import {
+	CODE_MAP_BASE,
+	PAGE_MAP_BYTES,
+	RAM_BASE,
 	TLB_BASE,
 	TLB_COUNTS,
 	TLB_ENTRIES,
@@ -27,6 +31,7 @@ import {
 	TLB_USED_BASE,
 	TLB_USED_GLOBAL_BASE,
 } from "../memory-layout.ts";
+import { CodeEpochs } from "./code-epochs.ts";
 
 export const TLB_READ_SUPERVISOR = 1 << 0;
 export const TLB_WRITE_SUPERVISOR = 1 << 1;
@@ -36,6 +41,7 @@ export const TLB_WRITE_USER = 1 << 4;
 export const TLB_EXECUTE_USER = 1 << 5;
 export const TLB_NEVER = 1 << 6;
 export const TLB_PRESENT = 1 << 7;
+export const TLB_GLOBAL = 1 << 8;
 /** Both write bits. */
 export const TLB_WRITE = TLB_WRITE_SUPERVISOR | TLB_WRITE_USER;
 
@@ -51,6 +57,8 @@ export const TLB_ALL =
 
 const EMPTY = 0;
 const PAGE_MASK = ~0xfff;
+/** A change to any of these may lead a fetch elsewhere. */
+const FETCHING = PAGE_MASK | TLB_EXECUTE_SUPERVISOR | TLB_EXECUTE_USER;
 
 export class Tlb {
 	readonly #entries: Int32Array;
@@ -59,6 +67,9 @@ export class Tlb {
 	readonly #usedGlobal: Int32Array;
 	/** How many of each. All of this is also written by `engine/tlb-fill.ts`. */
 	readonly #counts: Int32Array;
+	/** Non-zero for physical pages with decoded code. */
+	readonly #codePages: Uint8Array;
+	readonly #epochs: CodeEpochs;
 
 	constructor(buffer: ArrayBufferLike) {
 		this.#entries = new Int32Array(buffer, TLB_BASE, TLB_ENTRIES);
@@ -69,6 +80,9 @@ export class Tlb {
 			TLB_MOST_USED,
 		);
 		this.#counts = new Int32Array(buffer, TLB_COUNTS, 2);
+		this.#codePages = new Uint8Array(buffer, CODE_MAP_BASE, PAGE_MAP_BYTES);
+		this.#epochs = new CodeEpochs(buffer);
+		this.#epochs.endAll();
 	}
 
 	/** The entry of linear page `page`, or 0. */
@@ -78,18 +92,29 @@ export class Tlb {
 
 	/** Maps a linear page to the host page; `refused` are the TLB_* bits not set. */
 	set(page: number, hostPage: number, refused: number, global: boolean): void {
-		if (this.#entries[page] === EMPTY) this.#remember(page, global);
+		const before = this.#entries[page] as number;
+		if (before === EMPTY) this.#remember(page, global);
 		const delta = (hostPage - page * 4096) & PAGE_MASK;
-		this.#entries[page] = delta | (TLB_ALL & ~refused);
+		const kind = global ? TLB_GLOBAL : 0;
+		const entry = delta | kind | (TLB_ALL & ~refused);
+		this.#entries[page] = entry;
+		if (before !== EMPTY && ((before ^ entry) & FETCHING) !== 0) {
+			this.#epochs.endAll();
+		}
 	}
 
 	/** INVLPG. */
 	drop(page: number): void {
+		const entry = this.#entries[page] as number;
+		if (entry === EMPTY) return;
 		this.#entries[page] = EMPTY;
+		const host = ((entry & PAGE_MASK) + page * 4096) >>> 0;
+		if (this.#codePages[(host - RAM_BASE) >>> 12]) this.#epochs.endAll();
 	}
 
 	/** A CR3 write: all but global entries. */
 	dropLocal(): void {
+		this.#epochs.endLocal();
 		for (let i = 0; i < this.#usedCount; i++) {
 			this.#entries[this.#used[i] as number] = EMPTY;
 		}
@@ -98,6 +123,7 @@ export class Tlb {
 
 	dropAll(): void {
 		this.dropLocal();
+		this.#epochs.endAll();
 		for (let i = 0; i < this.#usedGlobalCount; i++) {
 			this.#entries[this.#usedGlobal[i] as number] = EMPTY;
 		}
