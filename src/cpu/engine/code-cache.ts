@@ -36,14 +36,18 @@ import {
 	HANDLER_REGION,
 	HANDLER_STALE,
 	HANDLER_STRADDLE,
+	PAGE_ENTRY_BYTES,
 	RECORD_BYTES,
 	RECORD_DISPLACEMENT,
 	RECORD_HANDLER,
 	RECORD_IMMEDIATE,
 	RECORD_LINK,
+	RECORD_PAGE_COUNT,
+	RECORD_PAGES,
 	writePseudoRecord,
 	writeRecord,
 } from "./record.ts";
+import type { RegionPage } from "./region.ts";
 
 /** Gives an instruction's form its handler number. */
 export type HandlerFor = (instruction: Instruction, mode: Mode) => number;
@@ -72,6 +76,12 @@ export interface RegionHandle {
 	readonly ownOrdinal: number;
 	/** Every page it is made of. */
 	pages: readonly CodePage[];
+}
+
+/** What a region is made of: decoded pages, and where in memory and from its first page they are. */
+export interface RegionPages {
+	readonly pages: readonly CodePage[];
+	readonly places: readonly RegionPage[];
 }
 
 /** Decoded code of one physical page in one mode. */
@@ -226,16 +236,20 @@ export class CodeCache {
 		return undefined;
 	}
 
-	/** From now on, whoever branches to the offset enters the region in `slot`. */
+	/**
+	 * From now on, whoever branches to the offset enters the region in `slot`;
+	 * undefined = there is nothing at the offset, or no room.
+	 */
 	enterRegion(
 		page: CodePage,
 		offset: number,
 		slot: number,
-		pages: readonly CodePage[],
+		made: RegionPages,
 	): RegionHandle | undefined {
 		const own = this.coldRecord(page, offset);
-		const room = this.#next + RECORD_BYTES <= ARENA_BASE + ARENA_BYTES;
-		if (own === 0 || !room) return undefined;
+		if (own === 0 || !this.#hasRoom(RECORD_BYTES + listBytes(made))) {
+			return undefined;
+		}
 		const record = this.#next;
 		const ownOrdinal = page.ordinalAt(offset);
 		writePseudoRecord(this.#view, record, HANDLER_REGION, offset);
@@ -250,21 +264,48 @@ export class CodeCache {
 		}
 		this.#cacheJump(page.physical + offset, record);
 		const region = { slot, page, offset, record, ownOrdinal, pages: [] };
-		this.setRegionPages(region, pages);
+		this.#writePages(region, made);
 		return region;
 	}
 
-	/** The region is made of these pages now: a change to any ends it. */
-	setRegionPages(region: RegionHandle, pages: readonly CodePage[]): void {
+	/** The region is made of these pages now: a change to any ends it. False = there is no room to say so. */
+	setRegionPages(region: RegionHandle, made: RegionPages): boolean {
+		if (!this.#hasRoom(listBytes(made))) return false;
+		this.#writePages(region, made);
+		// Where the region's pages have been found good, those were others.
+		this.#epochs.endAll();
+		return true;
+	}
+
+	#writePages(region: RegionHandle, made: RegionPages): void {
+		this.#belongTo(region, made.pages);
+		const view = this.#view;
+		const { record } = region;
+		view.setUint32(record + RECORD_PAGES, this.#next, true);
+		view.setUint32(record + RECORD_PAGE_COUNT, made.places.length, true);
+		for (const { distance, physical } of made.places) {
+			view.setInt32(this.#next, distance, true);
+			view.setUint32(this.#next + 4, RAM_BASE + physical, true);
+			this.#next += PAGE_ENTRY_BYTES;
+		}
+		// Records stand at multiples of their size.
+		this.#next += -this.#next & (RECORD_BYTES - 1);
+	}
+
+	#belongTo(region: RegionHandle, pages: readonly CodePage[]): void {
 		for (const page of region.pages) page.regions.delete(region);
 		region.pages = pages;
 		for (const page of pages) page.regions.add(region);
 	}
 
+	#hasRoom(bytes: number): boolean {
+		return this.#next + bytes + RECORD_BYTES <= ARENA_BASE + ARENA_BYTES;
+	}
+
 	/** From now on, the cold engine runs what the region did. */
 	dropRegion(region: RegionHandle): void {
 		const { page, offset, record, ownOrdinal } = region;
-		this.setRegionPages(region, []);
+		this.#belongTo(region, []);
 		this.#view.setUint16(record + RECORD_HANDLER, HANDLER_GOTO, true);
 		page.setOrdinal(offset, ownOrdinal);
 		this.#epochs.endAll();
@@ -518,6 +559,10 @@ export class CodeCache {
 		this.clearJumpCache();
 		this.#next = ARENA_BASE;
 	}
+}
+
+function listBytes({ places }: RegionPages): number {
+	return places.length * PAGE_ENTRY_BYTES;
 }
 
 /** Page offset of a direct branch's target in the same page. */

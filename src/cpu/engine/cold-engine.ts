@@ -29,6 +29,7 @@ import {
 } from "./instruction-imports.ts";
 import { KernelModule, KernelWanted, withKernels } from "./kernel-module.ts";
 import { PSEUDO_HANDLERS } from "./record.ts";
+import { ADMIT_PARAMS, admitRegion } from "./region-cache.ts";
 import {
 	REGION_LOOP_PARAMS,
 	REGION_LOOP_RESULTS,
@@ -60,7 +61,7 @@ export interface EngineImports {
 	readonly hot:
 		| ((ripLow: number, exit: number, regionPage: number) => void)
 		| undefined;
-	/** The region in a table slot was entered where it is of no use. */
+	/** The region in a table slot was come to where its pages are not all in place. */
 	misplaced(slot: number): void;
 	/** Arrivals by branch that make code hot; a power of two. */
 	readonly hotArrivals: number;
@@ -284,12 +285,19 @@ export class ColdEngine {
 		const make = module.importFunction("cpu", "make", [], []);
 		const fill = module.importFunction("cpu", "fill", [I32, I32], [I32]);
 		const hot = module.importFunction("cpu", "hot", [I32, I32, I32], []);
+		const fetchPage = module.importFunction(
+			...["cpu", "fetchPage"],
+			[I32, I32],
+			[I32],
+		);
+		const misplaced = module.importFunction("cpu", "misplaced", [I32], []);
 		const table = module.defineTable(TABLE_SLOTS, TABLE_SLOTS);
 		const run = module.declareFunction([], [I32], "run");
 		const regions = module.declareFunction(
 			REGION_LOOP_PARAMS,
 			REGION_LOOP_RESULTS,
 		);
+		const admit = module.declareFunction(ADMIT_PARAMS, [I32], "admit");
 		const context = {
 			...base,
 			resolve,
@@ -297,8 +305,12 @@ export class ColdEngine {
 			hot: this.#imports.hot && hot,
 			hotArrivals: this.#imports.hotArrivals,
 			handlerType,
+			fetchPage,
+			misplaced,
+			admit,
 			regionLoop: regions,
 		};
+		module.defineFunction(admit, admitRegion(context));
 		module.defineFunction(regions, regionLoop(context));
 		const loopCode = new FunctionBuilder([], [I32]);
 		const loop = new ColdLoop(loopCode, context);

@@ -91,6 +91,12 @@ export interface LoopContext extends InstructionContext {
 	readonly hotArrivals: number;
 	/** (record, ripPage) → status: the type of out-of-line handlers. */
 	readonly handlerType: FunctionType;
+	/** (linear address, host address expected) → 1 if the page is mapped there now and in the TLB. */
+	readonly fetchPage: FunctionRef;
+	/** (table slot) → the region there is of no use where it was come to. */
+	readonly misplaced: FunctionRef;
+	/** See `region-cache.ts`. */
+	readonly admit: FunctionRef;
 	/** See `region-loop.ts`. */
 	readonly regionLoop: FunctionRef;
 }

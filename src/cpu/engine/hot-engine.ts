@@ -343,19 +343,19 @@ export class HotEngine {
 	}
 
 	#enter(region: Region, slot: number, run: () => number): void {
-		const { page, offset, pages, replaces } = region;
+		const { page, offset, replaces } = region;
 		const old = replaces?.handle;
 		if (old === undefined) {
-			region.handle = this.#cache.enterRegion(page, offset, slot, pages);
+			region.handle = this.#cache.enterRegion(page, offset, slot, region);
+			if (region.handle === undefined) {
+				this.#freeSlots.push(slot);
+				return;
+			}
 		} else {
-			this.#cache.setRegionPages(old, pages);
+			if (!this.#cache.setRegionPages(old, region)) return;
 			region.handle = old;
 			(replaces as Region).handle = undefined;
 			region.replaces = undefined;
-		}
-		if (region.handle === undefined) {
-			this.#freeSlots.push(slot);
-			return;
 		}
 		this.#cold.table.set(slot, this.#entrance(slot, run));
 		this.#regions.set(slot, region);

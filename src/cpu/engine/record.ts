@@ -17,6 +17,9 @@
  * | 28 | 2 | state offset of the data segment register |
  * | 30 | 2 | how often a branch came here, modulo 2^16 (profiling loop only) |
  *
+ * A region's record has the address of its page list in the first half of the
+ * immediate, and the number of its pages in the second.
+ *
  * Absent registers name the state's ZERO slot, so that an effective address is
  * the same sum for every instruction.
  *
@@ -46,6 +49,11 @@ export const RECORD_IMMEDIATE2 = 24;
 export const RECORD_SEGMENT = 28;
 export const RECORD_COUNT = 30;
 export const RECORD_X87_OPCODE = RECORD_IMMEDIATE;
+export const RECORD_PAGES = RECORD_IMMEDIATE;
+export const RECORD_PAGE_COUNT = RECORD_IMMEDIATE + 4;
+
+/** An entry of a page list: distance from the region's first page, host address of the page (4 bytes each). */
+export const PAGE_ENTRY_BYTES = 8;
 
 /** Handler numbers that are no instruction; the loop has them built in. */
 export const HANDLER_STALE = 0;
@@ -57,7 +65,7 @@ export const HANDLER_GOTO = 2;
 export const HANDLER_STRADDLE = 3;
 /** Raises the exception in IMMEDIATE (vector, then 1 with an error code of 0): bytes that are no instruction. */
 export const HANDLER_FAULT = 4;
-/** Runs the region in table slot DISPLACEMENT; LINK is the record that it stands before. */
+/** Runs the region in table slot DISPLACEMENT if the pages in PAGES are where they were; LINK is the record that it stands before. */
 export const HANDLER_REGION = 5;
 export const PSEUDO_HANDLERS = 6;
 

@@ -11,14 +11,13 @@
  * @journey E:740 A region, written
  */
 
-import { call, load, localGet } from "../../wasm/expression.ts";
+import { load, localGet } from "../../wasm/expression.ts";
 import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
 import type { FunctionRef, Local } from "../../wasm/references.ts";
 import { type Exits, structure } from "../../wasm/structurer.ts";
-import { RAM_BASE, TLB_BASE } from "../memory-layout.ts";
 import { type Mode, modeCodeSize } from "../mode.ts";
 import type { I32, I64, Integer, Value } from "../semantics/emitter.ts";
-import { BUDGET, GPR, REGION_EXIT, RIP, TLB_EXECUTE_MASK } from "../state.ts";
+import { BUDGET, GPR, REGION_EXIT, RIP } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import type { EmitForm } from "./cold-loop.ts";
 import { addressingOf } from "./form.ts";
@@ -26,13 +25,8 @@ import { HotEmitter } from "./hot-emitter.ts";
 import { type FlagState, HotFlags } from "./hot-flags.ts";
 import { HotRegisters } from "./hot-registers.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
-import { RECORD_BYTES, RECORD_DISPLACEMENT, writeRecord } from "./record.ts";
-import type {
-	RegionBlock,
-	RegionInstruction,
-	RegionPage,
-	RegionShape,
-} from "./region.ts";
+import { RECORD_BYTES, writeRecord } from "./record.ts";
+import type { RegionBlock, RegionInstruction, RegionShape } from "./region.ts";
 import { type RegionGraph, regionGraph } from "./region-graph.ts";
 import { StateEmitter } from "./state-emitter.ts";
 import { STATUS_COLD, STATUS_JUMP, STATUS_STOP } from "./status.ts";
@@ -43,10 +37,6 @@ const USUAL_INSTRUCTION_BYTES = 96;
 
 /** What regions need besides what every handler does. */
 export interface RegionContext extends InstructionContext {
-	/** (linear address, host address expected) → 1 if the page is mapped there now and in the TLB. */
-	readonly fetchPage: FunctionRef;
-	/** (table slot) → the region there was entered where it is of no use. */
-	readonly misplaced: FunctionRef;
 	/** See `hot-flags.ts`. */
 	readonly settle: FunctionRef;
 }
@@ -121,10 +111,7 @@ export class RegionBuilder {
 		});
 		this.#storeState();
 		code.return(localGet(this.#status));
-		code.atStart(() => {
-			this.#checkPages();
-			this.#loadState();
-		});
+		code.atStart(() => this.#loadState());
 		return code;
 	}
 
@@ -375,51 +362,6 @@ export class RegionBuilder {
 	#leave(status: number): void {
 		this.#code.set(this.#status, expr(this.#e.i32(status)));
 		this.#code.br(this.#exit as Label);
-	}
-
-	/** Every page but the first must be where it was; if not, the cold engine finds its own way. */
-	#checkPages(): void {
-		const code = this.#code;
-		const { pages } = this.#shape;
-		const e = this.#e;
-		for (const page of pages) {
-			if (page.distance === 0) continue;
-			const linear = e.let(
-				e.add(e.wrap(this.#get(this.#ripPage) as I64), e.i32(page.distance)),
-			);
-			code.block((good) => {
-				code.block((bad) => this.#checkPage(page, linear, good, bad));
-				const expected = e.i32(RAM_BASE + page.physical);
-				const args = [linear, expected].map(expr);
-				const ok = call(this.#context.fetchPage, ...args);
-				code.brIf(good, ok);
-				this.#leaveAtEntry();
-			});
-		}
-	}
-
-	#checkPage(page: RegionPage, linear: I32, good: Label, bad: Label): void {
-		const code = this.#code;
-		const e = this.#e;
-		const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
-		const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
-		const mask = e.readState(TLB_EXECUTE_MASK) as I32;
-		code.brIf(bad, expr(e.eqz(e.and(entry, mask))));
-		const host = e.add(linear, e.and(entry, e.i32(-PAGE)));
-		const expected = e.i32(RAM_BASE + page.physical);
-		code.brIf(good, expr(e.eq(host, expected)));
-	}
-
-	#leaveAtEntry(): void {
-		const e = this.#e;
-		const first = this.#shape.blocks[0]?.instructions[0] as RegionInstruction;
-		const rip = e.add(this.#get(this.#ripPage) as I64, e.i64(first.offset));
-		const record = localGet(this.#code.param(0));
-		const slot = load("i32.load", record, RECORD_DISPLACEMENT);
-		this.#code.evaluate(call(this.#context.misplaced, slot));
-		e.writeState(RIP, rip);
-		e.writeState(REGION_EXIT, e.i32(first.record));
-		this.#code.return(expr(e.i32(STATUS_COLD)));
 	}
 
 	#loadState(): void {

@@ -93,22 +93,12 @@ export class RegionGenerator {
 		kernels: ReadonlySet<string>,
 	): (long: boolean) => RegionContext {
 		const base = this.#meanings.declareImports(module, kernels);
-		const fetchPage = module.importFunction(
-			...["cpu", "fetchPage"],
-			["i32", "i32"],
-			["i32"],
-		);
-		const misplaced = module.importFunction(
-			...["cpu", "misplaced"],
-			["i32"],
-			[],
-		);
 		const settles = [false, true].map((long) =>
 			module.importFunction("cpu", ...settleImport(long)),
 		);
 		return (long) => {
 			const settle = settles[long ? 1 : 0] as FunctionRef;
-			return { ...base, fetchPage, misplaced, settle };
+			return { ...base, settle };
 		};
 	}
 

@@ -10,8 +10,15 @@
  * @journey E:474 From region to region
  */
 
-import { call, callIndirect, load, localGet } from "../../wasm/expression.ts";
+import {
+	call,
+	callIndirect,
+	i32Const,
+	load,
+	localGet,
+} from "../../wasm/expression.ts";
 import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
+import type { LoadOpName } from "../../wasm/opcodes.ts";
 import type { Local } from "../../wasm/references.ts";
 import type { I32, I64, Value } from "../semantics/emitter.ts";
 import {
@@ -29,14 +36,12 @@ import {
 	RECORD_COUNT,
 	RECORD_DISPLACEMENT,
 	RECORD_HANDLER,
+	RECORD_LINK,
+	RECORD_PAGE_OFFSET,
 } from "./record.ts";
-import {
-	emitRegionCache,
-	fillRegionCache,
-	regionCacheEntry,
-} from "./region-cache.ts";
+import { emitRegionCache } from "./region-cache.ts";
 import { StateEmitter } from "./state-emitter.ts";
-import { STATUS_JUMP } from "./status.ts";
+import { STATUS_COLD, STATUS_JUMP } from "./status.ts";
 
 /** 2^32 divided by it. */
 const GOLDEN_RATIO = 0x9e37_79b1;
@@ -45,29 +50,41 @@ const GOLDEN_RATIO = 0x9e37_79b1;
 export const REGION_LOOP_PARAMS = ["i32", "i64"] as const;
 export const REGION_LOOP_RESULTS = ["i32", "i64"] as const;
 
+/** The function's variables. */
+interface Stay {
+	/** Of the region to be run next; 0 = to be looked up. */
+	readonly record: Local<"i32">;
+	readonly ripPage: Local<"i64">;
+	readonly eip: Local<"i32">;
+	readonly slot: Local<"i32">;
+	readonly status: Local<"i32">;
+	/** How often regions were entered, modulo 2^32. */
+	readonly entries: Local<"i32">;
+}
+
 /** Its body. */
 export function regionLoop(context: LoopContext): FunctionBuilder {
 	const code = new FunctionBuilder(REGION_LOOP_PARAMS, REGION_LOOP_RESULTS);
 	const e = new StateEmitter(code, context);
-	const record = code.param(0) as Local<"i32">;
-	const ripPage = code.param(1) as Local<"i64">;
-	const status = code.local("i32");
-	const slot = code.local("i32");
-	const entries = code.local("i32");
+	const stay: Stay = {
+		record: code.param(0) as Local<"i32">,
+		ripPage: code.param(1) as Local<"i64">,
+		eip: code.local("i32"),
+		slot: code.local("i32"),
+		status: code.local("i32"),
+		entries: code.local("i32"),
+	};
+	const { record, ripPage, eip, status, entries } = stay;
 	const budget = e.let(e.readState(BUDGET) as I32);
 	const entered = e.let(e.readState(REGION_ENTRIES) as I64);
-	code.set(slot, load("i32.load", localGet(record), RECORD_DISPLACEMENT));
 	code.set(entries, expr(e.wrap(entered)));
+	const offset = load("i32.load16_u", localGet(record), RECORD_PAGE_OFFSET);
+	code.set(eip, expr(e.add(e.wrap(get(ripPage) as I64), offset as I32)));
 	code.block((done) => {
 		code.loop((again) => {
-			const args = [localGet(record), localGet(ripPage)];
-			const { handlerType } = context;
-			code.set(status, callIndirect(handlerType, localGet(slot), ...args));
-			const one = e.i32(1);
-			code.set(entries, expr(e.add(get(entries) as I32, one)));
-			const isJump = e.eq(get(status) as I32, e.i32(STATUS_JUMP));
-			code.brIf(done, expr(e.eqz(isJump)));
-			followJump(code, e, context, { record, ripPage, slot, entries, done });
+			findRegion(code, e, context, stay, done);
+			runRegion(code, e, context, stay, done);
+			tellSample(code, e, context, stay, done);
 			code.br(again);
 		});
 	});
@@ -79,42 +96,53 @@ export function regionLoop(context: LoopContext): FunctionBuilder {
 	return code;
 }
 
-/** Sets slot, record and page if RIP leads to a region; `done` if not, or if nobody knows. */
-function followJump(
+/** Sets slot, record and page of the region at EIP; `done` if there is none, or none that can be entered. */
+function findRegion(
 	code: FunctionBuilder,
 	e: StateEmitter,
 	context: LoopContext,
-	at: {
-		record: Local<"i32">;
-		ripPage: Local<"i64">;
-		slot: Local<"i32">;
-		entries: Local<"i32">;
-		done: Label;
-	},
+	{ record, ripPage, eip, slot, status }: Stay,
+	done: Label,
 ): void {
-	const { record, ripPage, slot, entries, done } = at;
-	const eip = e.let(e.readState(RIP, 0, 0, 4) as I32);
-	const entry = regionCacheEntry(e, eip);
+	const at = e.let(get(eip) as I32);
+	const field = (name: LoadOpName, offset: number) =>
+		load(name, localGet(record), offset) as I32;
 	code.block((found) => {
 		code.block((miss) => {
-			emitRegionCache(code, e, { eip, entry }, { slot, record }, miss);
+			emitRegionCache(code, e, at, { slot, record }, miss);
 			code.br(found);
 		});
-		const target = e.readState(RIP) as I64;
-		emitJumpCache(code, e, { target, linear: eip }, record, done);
-		const handler = load(
-			"i32.load16_u",
-			localGet(record),
-			RECORD_HANDLER,
-		) as I32;
-		code.brIf(done, expr(e.ne(handler, e.i32(HANDLER_REGION))));
-		code.set(slot, load("i32.load", localGet(record), RECORD_DISPLACEMENT));
-		const region = { slot: get(slot) as I32, record: get(record) as I32 };
-		fillRegionCache(code, e, { eip, entry }, region);
+		code.if(expr(e.eqz(get(record) as I32)), () => {
+			const target = e.readState(RIP) as I64;
+			emitJumpCache(code, e, { target, linear: at }, record, done);
+			const handler = field("i32.load16_u", RECORD_HANDLER);
+			code.brIf(done, expr(e.ne(handler, e.i32(HANDLER_REGION))));
+		});
+		code.set(slot, expr(field("i32.load", RECORD_DISPLACEMENT)));
+		code.brIf(found, call(context.admit, localGet(record), expr(at)));
+		// The cold engine finds its own way.
+		e.writeState(RIP, e.extendU(at));
+		e.writeState(REGION_EXIT, field("i32.load", RECORD_LINK));
+		code.set(status, i32Const(STATUS_COLD));
+		code.br(done);
 	});
-	const from = e.let(e.wrap(get(ripPage) as I64));
-	code.set(ripPage, expr(e.extendU(e.and(eip, e.i32(-4096)))));
-	tellSample(code, e, context, { eip, entries, from, done });
+	code.set(ripPage, expr(e.extendU(e.and(at, e.i32(-4096)))));
+}
+
+/** Runs the region; `done` unless it ends with a jump, whose target is EIP then. */
+function runRegion(
+	code: FunctionBuilder,
+	e: StateEmitter,
+	{ handlerType }: LoopContext,
+	{ record, ripPage, eip, slot, status, entries }: Stay,
+	done: Label,
+): void {
+	const args = [localGet(record), localGet(ripPage)];
+	code.set(status, callIndirect(handlerType, localGet(slot), ...args));
+	code.set(entries, expr(e.add(get(entries) as I32, e.i32(1))));
+	code.brIf(done, expr(e.ne(get(status) as I32, e.i32(STATUS_JUMP))));
+	code.set(eip, expr(e.readState(RIP, 0, 0, 4)));
+	code.set(record, i32Const(0));
 }
 
 /**
@@ -125,17 +153,17 @@ function tellSample(
 	code: FunctionBuilder,
 	e: StateEmitter,
 	{ hot, hotArrivals }: LoopContext,
-	at: { eip: I32; entries: Local<"i32">; from: I32; done: Label },
+	{ ripPage, eip, entries }: Stay,
+	done: Label,
 ): void {
 	if (hot === undefined) return;
-	const { eip, entries, from, done } = at;
 	const drawn = e.mul(get(entries) as I32, e.i32(GOLDEN_RATIO));
 	const rarely = e.ltU(drawn, e.i32(Math.floor(2 ** 32 / hotArrivals)));
 	const isDue = hotArrivals === 1 ? e.i32(1) : rarely;
 	code.if(expr(isDue), () => {
-		const exit = e.readState(REGION_EXIT) as I32;
-		code.evaluate(call(hot, ...[eip, exit, from].map(expr)));
-		// Whoever was told may have done away with the region.
+		const exit = e.readState(REGION_EXIT);
+		const page = e.wrap(get(ripPage) as I64);
+		code.evaluate(call(hot, localGet(eip), expr(exit), expr(page)));
 		code.br(done);
 	});
 }

@@ -58,7 +58,8 @@ export const TLB_ALL =
 const EMPTY = 0;
 const PAGE_MASK = ~0xfff;
 /** A change to any of these may lead a fetch elsewhere. */
-const FETCHING = PAGE_MASK | TLB_EXECUTE_SUPERVISOR | TLB_EXECUTE_USER;
+const FETCHING =
+	PAGE_MASK | TLB_GLOBAL | TLB_EXECUTE_SUPERVISOR | TLB_EXECUTE_USER;
 
 export class Tlb {
 	readonly #entries: Int32Array;
