@@ -16,7 +16,7 @@
  * when it was compiled, and stands for that, too: regions do not look for
  * themselves. For code whose segment base is zero, which regions' code is.
  *
- * @journey E:475 From an address to a region
+ * @journey E:476 From an address to a region
  */
 
 import { call, load, localGet } from "../../wasm/expression.ts";
