@@ -4,14 +4,15 @@
  *
  * What the region uses is loaded into locals on entry. Every way out notes
  * where to go on and branches to one shared exit, which stores what the region
- * may have changed. Blocks count their instructions off the budget; whether
+ * may have changed. Most of them give an instruction back to the cold engine, so
+ * those share one more step before it, and are a number each (`cold-exit.ts`). Blocks count their instructions off the budget; whether
  * enough is left is asked on entry and where loops begin again, for the region
  * as a whole: when it is not, the cold engine does the last few one by one.
  *
  * @journey E:740 A region, written
  */
 
-import { load, localGet } from "../../wasm/expression.ts";
+import { i32Const, load, localGet } from "../../wasm/expression.ts";
 import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
 import type { FunctionRef, Local } from "../../wasm/references.ts";
 import { type Exits, structure } from "../../wasm/structurer.ts";
@@ -19,13 +20,14 @@ import { type Mode, modeCodeSize } from "../mode.ts";
 import type { I32, I64, Integer, Value } from "../semantics/emitter.ts";
 import { BUDGET, GPR, REGION_EXIT, RIP } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
+import { packColdExit, pageDistance, unpackColdExit } from "./cold-exit.ts";
 import type { EmitForm } from "./cold-loop.ts";
 import { addressingOf } from "./form.ts";
 import { HotEmitter } from "./hot-emitter.ts";
 import { type FlagState, HotFlags } from "./hot-flags.ts";
 import { HotRegisters } from "./hot-registers.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
-import { RECORD_BYTES, writeRecord } from "./record.ts";
+import { RECORD_BYTES, RECORD_PAGE_OFFSET, writeRecord } from "./record.ts";
 import type { RegionBlock, RegionInstruction, RegionShape } from "./region.ts";
 import { type RegionGraph, regionGraph } from "./region-graph.ts";
 import { StateEmitter } from "./state-emitter.ts";
@@ -74,6 +76,7 @@ export class RegionBuilder {
 	/** By block: what is known about the flags behind it. */
 	readonly #flagsBehind = new Map<number, FlagState>();
 	#exit: Label | undefined;
+	#coldExit: Label | undefined;
 
 	constructor(
 		context: RegionContext,
@@ -105,9 +108,13 @@ export class RegionBuilder {
 		const code = this.#code;
 		code.block((exit) => {
 			this.#exit = exit;
-			structure(this.#graph, code, (node, exits) =>
-				this.#emitNode(node, exits),
-			);
+			code.block((coldExit) => {
+				this.#coldExit = coldExit;
+				structure(this.#graph, code, (node, exits) =>
+					this.#emitNode(node, exits),
+				);
+			});
+			this.#emitColdExit();
 		});
 		this.#storeState();
 		code.return(localGet(this.#status));
@@ -189,7 +196,7 @@ export class RegionBuilder {
 		const budget = this.#get(this.#budget) as I32;
 		if (checked) {
 			const most = e.i32(this.#shape.instructions);
-			this.#code.if(expr(e.ltU(budget, most)), () => this.#leaveCold(first));
+			this.#code.if(expr(e.ltU(budget, most)), () => this.#leaveCold(first, 0));
 		}
 		const count = e.i32(instructions.length);
 		this.#code.set(this.#budget, expr(e.sub(budget, count)));
@@ -259,8 +266,7 @@ export class RegionBuilder {
 		const e = this.#e;
 		const budget = this.#get(this.#budget) as I32;
 		this.#code.if(expr(e.eqz(budget)), () => {
-			this.#giveBack(left - 1);
-			this.#leaveCold(instruction);
+			this.#leaveCold(instruction, left - 1);
 		});
 		this.#code.set(this.#budget, expr(e.sub(budget, e.i32(1))));
 		this.#code.br(again);
@@ -309,10 +315,9 @@ export class RegionBuilder {
 		return { handler: 0, example: instruction, mode, addressing };
 	}
 
-	/** The instruction was not executed: gives its budget back and leaves. */
+	/** The instruction was not executed: it is the cold engine's. */
 	#emitBail({ instruction, left }: Bail): void {
-		this.#giveBack(left);
-		this.#leaveCold(instruction);
+		this.#leaveCold(instruction, left);
 	}
 
 	#giveBack(instructions: number): void {
@@ -328,7 +333,7 @@ export class RegionBuilder {
 				else exits.branch(localGet(taken));
 				break;
 			case "cold":
-				this.#leaveCold(end);
+				this.#leaveCold(end, 0);
 				break;
 			default:
 				exits.goto(0);
@@ -342,15 +347,40 @@ export class RegionBuilder {
 		this.#leave(STATUS_JUMP);
 	}
 
-	#leaveCold({ offset, record }: { offset: number; record: number }): void {
-		this.#setTarget(offset);
-		this.#setNote(record);
-		this.#leave(STATUS_COLD);
+	/** Leaves before an instruction, and gives back the budget of those `left` of its block. */
+	#leaveCold(
+		{ offset, record }: { offset: number; record: number },
+		left: number,
+	): void {
+		const distance = offset - (offset & (PAGE - 1));
+		const page = this.#shape.pages.findIndex((p) => p.distance === distance);
+		this.#setNote(packColdExit({ record, left, page }));
+		this.#code.br(this.#coldExit as Label);
+	}
+
+	/** What all those ways out have in common: budget, RIP and record from the number. */
+	#emitColdExit(): void {
+		const e = this.#e;
+		const exit = unpackColdExit(e, this.#get(this.#exitNote) as I32);
+		const record = e.let(exit.record);
+		const region = localGet(this.#code.param(0));
+		const distance = pageDistance(e, region as Value as I32, exit.page);
+		const budget = this.#get(this.#budget) as I32;
+		this.#code.set(this.#budget, expr(e.add(budget, exit.left)));
+		const inPage = load("i32.load16_u", expr(record), RECORD_PAGE_OFFSET);
+		const offset = e.extendS(e.add(distance, inPage as I32));
+		this.#setTargetAt(offset);
+		this.#code.set(this.#exitNote, expr(record));
+		this.#code.set(this.#status, i32Const(STATUS_COLD));
 	}
 
 	#setTarget(offset: number): void {
+		this.#setTargetAt(this.#e.i64(offset));
+	}
+
+	#setTargetAt(offset: I64): void {
 		const e = this.#e;
-		const rip = e.add(this.#get(this.#ripPage) as I64, e.i64(offset));
+		const rip = e.add(this.#get(this.#ripPage) as I64, offset);
 		const target = this.#long ? rip : e.extendU(e.wrap(rip));
 		this.#code.set(this.#target, expr(target));
 	}

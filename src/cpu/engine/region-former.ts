@@ -50,7 +50,7 @@ export interface RegionLimits {
 const PAGE = 4096;
 const LONGEST_INSTRUCTION = 15;
 /** Longer ones are cut: generating nests a block for each, and a browser's stack is short. */
-const MOST_BLOCK_INSTRUCTIONS = 40;
+export const MOST_BLOCK_INSTRUCTIONS = 40;
 
 /** The region that begins at an offset of its first page; no instruction in the first block = no region. */
 export function formRegion(
@@ -246,7 +246,10 @@ class RegionFormer {
 	/** Pages that the blocks touch, the entry's first. */
 	#pagesOf(blocks: readonly RegionBlock[]): RegionPage[] {
 		const distances = new Set([0]);
-		for (const { instructions } of blocks) {
+		for (const { instructions, end } of blocks) {
+			if (end.kind === "cold") {
+				distances.add(Math.floor(end.offset / PAGE) * PAGE);
+			}
 			for (const { offset, instruction } of instructions) {
 				const last = offset + instruction.lengthBytes - 1;
 				distances.add(Math.floor(offset / PAGE) * PAGE);
