@@ -86,6 +86,9 @@ class GuestServer {
 			case "balloon-state":
 				void this.#sendBalloonState(message.request);
 				break;
+			case "balloon-hints":
+				void this.#sendBalloonHints(message.request);
+				break;
 			case "statistics":
 				this.#sendStatistics(message.request);
 				break;
@@ -157,6 +160,12 @@ class GuestServer {
 	async #sendBalloonState(request: number): Promise<void> {
 		const state = await this.#machine?.balloon?.state();
 		this.#post({ kind: "balloon-state", request, state });
+	}
+
+	async #sendBalloonHints(request: number): Promise<void> {
+		const asked = this.#machine?.balloon?.requestHints();
+		const hintedBytes = await asked?.catch(() => undefined);
+		this.#post({ kind: "balloon-hints", request, hintedBytes });
 	}
 
 	#sendStatistics(request: number): void {

@@ -225,6 +225,19 @@ export class Guest implements AsyncDisposable {
 		return answer.state;
 	}
 
+	/**
+	 * Asks the guest what it has free, in large pieces, and gives how many bytes
+	 * it hints at; undefined where no driver of a balloon can.
+	 */
+	async balloonHints(): Promise<number | undefined> {
+		const answer = await this.#ask((request) => ({
+			kind: "balloon-hints",
+			request,
+		}));
+		if (answer?.kind !== "balloon-hints") throw this.#gone();
+		return answer.hintedBytes;
+	}
+
 	/** Calls `listener` with every event of a kind; what is returned ends that. */
 	on<Name extends keyof GuestEvents>(
 		name: Name,
@@ -363,6 +376,7 @@ export class Guest implements AsyncDisposable {
 				break;
 			case "paused":
 			case "balloon-state":
+			case "balloon-hints":
 			case "statistics":
 				this.#requests.get(message.request)?.(message);
 				this.#requests.delete(message.request);

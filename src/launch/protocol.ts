@@ -67,6 +67,7 @@ export type ToGuest =
 	| { readonly kind: "terminal"; readonly size: ConsoleSize }
 	| { readonly kind: "balloon"; readonly targetBytes: number }
 	| { readonly kind: "balloon-state"; readonly request: number }
+	| { readonly kind: "balloon-hints"; readonly request: number }
 	| { readonly kind: "statistics"; readonly request: number };
 
 /** How far a guest has come; without a total, just the activity. */
@@ -98,6 +99,12 @@ export type FromGuest =
 			readonly request: number;
 			/** Undefined: the guest has no balloon. */
 			readonly state: BalloonState | undefined;
+	  }
+	| {
+			readonly kind: "balloon-hints";
+			readonly request: number;
+			/** Undefined: nobody in the guest gives hints. */
+			readonly hintedBytes: number | undefined;
 	  }
 	| {
 			readonly kind: "statistics";

@@ -74,6 +74,11 @@ export class ScatteredBytes {
 		});
 	}
 
+	/** Where the pieces lie, in their order. */
+	forEachPiece(visit: (address: number, lengthBytes: number) => void): void {
+		this.#eachPiece(0, this.#lengthBytes, visit);
+	}
+
 	#eachPiece(
 		offset: number,
 		lengthBytes: number,

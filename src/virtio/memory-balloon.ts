@@ -9,6 +9,11 @@
  * what is written later (a snapshot) need not hold them. Pages that were never
  * touched cost nothing in the first place, and stay untouched.
  *
+ * What a guest hints is another matter. It may have taken a hinted page back and
+ * written to it before the hint arrives, and only a log of who has written where
+ * since the question could tell. There is none, so hints are counted, and no
+ * byte of a hinted page is changed or left out anywhere.
+ *
  * Relies on guest memory; the embedder makes one, and the balloon device uses
  * it.
  *
@@ -16,6 +21,7 @@
  */
 
 import type { GuestMemory } from "../memory/guest-memory.ts";
+import { PageSet } from "./page-set.ts";
 
 /** The device's pages, whatever pages the guest's processor has (virtio 1.3 §5.5.6). */
 export const BALLOON_PAGE_BYTES = 4096;
@@ -41,6 +47,7 @@ export interface BalloonState {
 	readonly returnedBytes: number;
 	readonly actualBytes: number;
 	readonly reportedBytes: number;
+	readonly hintedBytes: number;
 	/** Undefined where the guest has no driver that tells. */
 	readonly guest: BalloonStatistics | undefined;
 }
@@ -49,6 +56,8 @@ export interface BalloonState {
 export interface BalloonPort {
 	targetChanged(): void;
 	statistics(): Promise<BalloonStatistics>;
+	/** Resolves when the driver has no more hints. */
+	hints(): Promise<void>;
 }
 
 /** How a balloon begins. */
@@ -70,9 +79,10 @@ export class MemoryBalloon {
 	#targetBytes: number;
 	#port: BalloonPort | undefined;
 	#memory: GuestMemory | undefined;
-	/** A bit for each page in the balloon. */
-	#pages = new Uint8Array(0);
-	#pageCount = 0;
+	/** In the balloon. */
+	#pages = new PageSet(0);
+	/** Hinted since the last question. */
+	#hinted = new PageSet(0);
 	#tellsFirst = false;
 	#actualBytes = 0;
 	#reportedBytes = 0;
@@ -98,7 +108,7 @@ export class MemoryBalloon {
 
 	/** In the balloon now: each page counted once. */
 	get returnedBytes(): number {
-		return this.#pageCount * BALLOON_PAGE_BYTES;
+		return this.#pages.size * BALLOON_PAGE_BYTES;
 	}
 
 	/** In the balloon as the driver says; it may speak later than it acts. */
@@ -111,6 +121,25 @@ export class MemoryBalloon {
 		return this.#reportedBytes;
 	}
 
+	/**
+	 * Said to be free in answer to the last `requestHints`, each page once. The
+	 * guest may long be using it again.
+	 */
+	get hintedBytes(): number {
+		return this.#hinted.size * BALLOON_PAGE_BYTES;
+	}
+
+	/**
+	 * Has the guest hint what it has free, and gives how much that is. Linux
+	 * hints whole blocks of its largest order, 4 MiB on 32-bit x86, and does
+	 * without them until it has hinted the last. Rejects as `statistics` does.
+	 */
+	async requestHints(): Promise<number> {
+		if (this.#port === undefined) throw new Error("the balloon has no guest");
+		await this.#port.hints();
+		return this.hintedBytes;
+	}
+
 	/** Rejects when the guest has no driver that tells, or starts over. */
 	async statistics(): Promise<BalloonStatistics> {
 		if (this.#port === undefined) throw new Error("the balloon has no guest");
@@ -120,8 +149,12 @@ export class MemoryBalloon {
 	/** Everything there is to know, with the guest's figures if it has some. */
 	async state(): Promise<BalloonState> {
 		const guest = await this.statistics().catch(() => undefined);
-		const { targetBytes, returnedBytes, actualBytes, reportedBytes } = this;
-		return { targetBytes, returnedBytes, actualBytes, reportedBytes, guest };
+		const { targetBytes, returnedBytes, actualBytes } = this;
+		const { reportedBytes, hintedBytes } = this;
+		return {
+			...{ targetBytes, returnedBytes, actualBytes },
+			...{ reportedBytes, hintedBytes, guest },
+		};
 	}
 
 	/**
@@ -131,7 +164,7 @@ export class MemoryBalloon {
 	 */
 	isReturned(address: number): boolean {
 		const page = Math.floor(address / BALLOON_PAGE_BYTES);
-		return this.#tellsFirst && this.#holds(page);
+		return this.#tellsFirst && this.#pages.has(page);
 	}
 
 	/** The device calls it when it is made: a new life, with an empty balloon. */
@@ -143,11 +176,8 @@ export class MemoryBalloon {
 
 	/** The device calls it: the driver has started over and owns everything. */
 	empty(): void {
-		const pages = Math.ceil(
-			(this.#memory?.sizeBytes ?? 0) / BALLOON_PAGE_BYTES,
-		);
-		this.#pages = new Uint8Array(Math.ceil(pages / 8));
-		this.#pageCount = 0;
+		this.#pages = this.#noPages();
+		this.beginHints();
 		this.#reportedBytes = 0;
 		this.setActual(0);
 	}
@@ -163,21 +193,29 @@ export class MemoryBalloon {
 		const address = page * BALLOON_PAGE_BYTES;
 		if (!memory?.contains(address, BALLOON_PAGE_BYTES)) return;
 		memory.clear(address, BALLOON_PAGE_BYTES);
-		if (this.#holds(page)) return;
-		this.#mark(page, true);
-		this.#pageCount++;
+		this.#pages.add(page);
 	}
 
 	/** The device calls it: the page is the guest's again. */
 	giveBack(page: number): void {
-		if (!this.#holds(page)) return;
-		this.#mark(page, false);
-		this.#pageCount--;
+		this.#pages.delete(page);
 	}
 
 	/** The device calls it: that much was free a moment ago, and is zero now. */
 	report(bytes: number): void {
 		this.#reportedBytes += bytes;
+	}
+
+	/** The device calls it: what follows answers a new question. */
+	beginHints(): void {
+		this.#hinted = this.#noPages();
+	}
+
+	/** The device calls it: the whole pages of that range may be free. */
+	hint(address: number, lengthBytes: number): void {
+		const end = Math.floor((address + lengthBytes) / BALLOON_PAGE_BYTES);
+		let page = Math.ceil(address / BALLOON_PAGE_BYTES);
+		for (; page < end; page++) this.#hinted.add(page);
 	}
 
 	/** The device calls it with what the driver says. */
@@ -186,13 +224,8 @@ export class MemoryBalloon {
 		this.onChange();
 	}
 
-	#holds(page: number): boolean {
-		return ((this.#pages[page >> 3] ?? 0) & (1 << (page & 7))) !== 0;
-	}
-
-	#mark(page: number, isReturned: boolean): void {
-		const bit = 1 << (page & 7);
-		const before = this.#pages[page >> 3] ?? 0;
-		this.#pages[page >> 3] = isReturned ? before | bit : before & ~bit;
+	#noPages(): PageSet {
+		const sizeBytes = this.#memory?.sizeBytes ?? 0;
+		return new PageSet(Math.ceil(sizeBytes / BALLOON_PAGE_BYTES));
 	}
 }

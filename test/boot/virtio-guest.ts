@@ -26,6 +26,7 @@ import { EchoHost } from "../support/echo-host.ts";
 
 const ECHO_PORT = 5000;
 const BALLOON_PORT = 5002;
+const HINTS_PORT = 5003;
 
 /** The program's one argument. */
 export interface VirtioGuestOptions {
@@ -40,7 +41,7 @@ export interface VirtioGuestOptions {
 	readonly packedRings: boolean;
 	/**
 	 * Where the guest's vsock is reached; on port 5000 it hears an echo, on 5002
-	 * it says how large its balloon shall be.
+	 * it says how large its balloon shall be, on 5003 it hears what it has hinted.
 	 */
 	readonly vsockPath?: string;
 	/** Where the session is; default: on the serial port. */
@@ -127,6 +128,10 @@ async function vsockOf(path: string, balloon: MemoryBalloon) {
 	hub.listen(BALLOON_PORT, (stream) => {
 		tellOfBalloon(stream, balloon);
 	});
+	hub.listen(HINTS_PORT, async ({ writable }) => {
+		const figures = [await balloon.requestHints(), balloon.reportedBytes];
+		await say(writable, figures);
+	});
 	return { backend: hub, guestCid: 42 };
 }
 
@@ -147,7 +152,13 @@ async function tellOfBalloon(
 	await reached;
 	const { returnedBytes, actualBytes } = balloon;
 	const { totalBytes = 0, freeBytes = 0 } = await balloon.statistics();
-	const figures = [returnedBytes, actualBytes, totalBytes, freeBytes];
+	await say(writable, [returnedBytes, actualBytes, totalBytes, freeBytes]);
+}
+
+async function say(
+	writable: VsockStream["writable"],
+	figures: readonly number[],
+): Promise<void> {
 	const writer = writable.getWriter();
 	await writer.write(new TextEncoder().encode(`${figures.join(" ")}\n`));
 	await writer.close();

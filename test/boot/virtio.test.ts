@@ -357,6 +357,28 @@ for (const variant of VARIANTS) {
 				TEN_MINUTES,
 			);
 
+			it(
+				"hints at what it has free, and has it afterwards",
+				async () => {
+					const free = "awk '/MemFree/ { print $2 }' /proc/meminfo";
+					const { output } = await session.run(
+						`for i in 1 2; do vsock connect 5003 </dev/null; done; ${free}; cat /sys/bus/virtio/drivers/virtio_balloon/virtio*/features`,
+					);
+					const [first, second, freeKb, features] = output.trim().split("\n");
+					// STATS_VQ, FREE_PAGE_HINT and PAGE_REPORTING.
+					expect(features).toMatch(/^.1.1.1/);
+					for (const line of [first, second]) {
+						const [hinted = 0] = line?.split(" ").map(Number) ?? [];
+						expect(hinted).toBeGreaterThan(0);
+						// Blocks of the kernel's largest order.
+						expect(hinted % (4 << 20)).toBe(0);
+						expect(hinted).toBeLessThan(128 << 20);
+					}
+					expect(Number(freeKb)).toBeGreaterThan(32 * 1024);
+				},
+				TEN_MINUTES,
+			);
+
 			it("prints on the virtio console", async () => {
 				await session.run("echo seen on hvc0 > /dev/hvc0");
 				expect(session.stderr).toContain("seen on hvc0");

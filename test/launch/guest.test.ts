@@ -97,12 +97,14 @@ describe("A launched guest", () => {
 		// Nobody in this guest drives it.
 		expect(await guest.balloonState()).toEqual({
 			...{ targetBytes: 2 << 20, returnedBytes: 0, actualBytes: 0 },
-			...{ reportedBytes: 0, guest: undefined },
+			...{ reportedBytes: 0, hintedBytes: 0, guest: undefined },
 		});
+		expect(await guest.balloonHints()).toBeUndefined();
 		expect(() => guest.resizeBalloon(-1)).toThrow(UsageError);
 		await using plain = await launch(options);
 		plain.resizeBalloon(1 << 20);
 		expect(await plain.balloonState()).toBeUndefined();
+		expect(await plain.balloonHints()).toBeUndefined();
 	});
 
 	it("keeps what it printed before anybody read, also after its end", async () => {

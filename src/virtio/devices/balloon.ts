@@ -1,11 +1,9 @@
 /**
  * The balloon device (virtio 1.3 §5.5): the guest lists pages that it can do
  * without in one queue, and those that it wants back in another; a third is for
- * figures about its memory. By page reporting it also tells, through a fourth,
- * what happens to be free, which it may use again without a word.
- *
- * Free page hinting is not offered: a hinted page may be in use again before we
- * hear of it, and we do not know who has written where.
+ * figures about its memory. By page reporting it also tells, through another,
+ * what happens to be free, which it may use again without a word; by page
+ * hinting it does so when asked (`free-page-hints.ts`).
  *
  * Relies on a `MemoryBalloon`; the machine makes it.
  *
@@ -20,25 +18,32 @@ import {
 	type BalloonStatistics,
 	type MemoryBalloon,
 } from "../memory-balloon.ts";
+import { FreePageHints } from "./free-page-hints.ts";
 
 // Feature bits (§5.5.3).
 export const VIRTIO_BALLOON_F_MUST_TELL_HOST = 0;
 export const VIRTIO_BALLOON_F_STATS_VQ = 1;
 export const VIRTIO_BALLOON_F_DEFLATE_ON_OOM = 2;
+export const VIRTIO_BALLOON_F_FREE_PAGE_HINT = 3;
 export const VIRTIO_BALLOON_F_PAGE_POISON = 4;
 export const VIRTIO_BALLOON_F_PAGE_REPORTING = 5;
 
 const INFLATE = 0;
 const DEFLATE = 1;
 const STATISTICS = 2;
+/** What the queues from the third on are for (§5.5.2). */
+const FURTHER_QUEUES = [
+	...[VIRTIO_BALLOON_F_STATS_VQ, VIRTIO_BALLOON_F_FREE_PAGE_HINT],
+	VIRTIO_BALLOON_F_PAGE_REPORTING,
+];
 const QUEUE_SIZE = 128;
-/** Page reporting's is the last; drivers count without the queue of hinting, too. */
-const QUEUES = 5;
+const QUEUES = STATISTICS + FURTHER_QUEUES.length;
 
 // The configuration space (§5.5.4).
 const CONFIG_BYTES = 16;
 const NUM_PAGES = 0;
 const ACTUAL = 4;
+const FREE_PAGE_HINT_CMD_ID = 8;
 const POISON_VAL = 12;
 
 /** A page number in a list. */
@@ -73,6 +78,7 @@ export class Balloon implements DeviceModel {
 	/** num_pages (4), actual (4), free_page_hint_cmd_id (4), poison_val (4). */
 	readonly config = new Uint8Array(CONFIG_BYTES);
 	readonly #balloon: MemoryBalloon;
+	readonly #hints: FreePageHints;
 	readonly #mostPages: number;
 	#port!: DevicePort;
 	/** The driver's buffer, which comes back when figures are wanted. */
@@ -88,14 +94,21 @@ export class Balloon implements DeviceModel {
 			VIRTIO_BALLOON_F_MUST_TELL_HOST,
 			VIRTIO_BALLOON_F_STATS_VQ,
 			...(balloon.deflatesOnOom ? [VIRTIO_BALLOON_F_DEFLATE_ON_OOM] : []),
+			VIRTIO_BALLOON_F_FREE_PAGE_HINT,
 			VIRTIO_BALLOON_F_PAGE_POISON,
 			VIRTIO_BALLOON_F_PAGE_REPORTING,
 		);
+		this.#hints = new FreePageHints(balloon, {
+			mostBytes: memory.sizeBytes,
+			command: (id) => this.#putCommand(id),
+			fail: (reason) => this.#port.fail(reason),
+		});
 		this.#mostPages = Math.floor(memory.sizeBytes / BALLOON_PAGE_BYTES);
 		balloon.attach(
 			{
 				targetChanged: () => this.#putTarget(),
 				statistics: () => this.#ask(),
+				hints: () => this.#askForHints(),
 			},
 			memory,
 		);
@@ -115,14 +128,32 @@ export class Balloon implements DeviceModel {
 	kicked(queueIndex: number): void {
 		if (queueIndex === INFLATE || queueIndex === DEFLATE) {
 			this.#takeLists(queueIndex);
-		} else if (
-			queueIndex === STATISTICS &&
-			this.#port.negotiated(VIRTIO_BALLOON_F_STATS_VQ)
-		) {
+			return;
+		}
+		const role = this.#roleOf(queueIndex);
+		if (role === VIRTIO_BALLOON_F_STATS_VQ) {
 			this.#takeStatistics();
+		} else if (role === VIRTIO_BALLOON_F_FREE_PAGE_HINT) {
+			this.#hints.take(this.#port.queue(queueIndex));
 		} else {
 			this.#takeReports(queueIndex);
 		}
+	}
+
+	/**
+	 * Linux counts queues without those that it has no use for; a driver that
+	 * goes by the specification leaves a gap where they would be. What comes in
+	 * a queue that is for nothing goes back as it is.
+	 */
+	#roleOf(queueIndex: number): number | undefined {
+		const { negotiated, queue } = this.#port;
+		const inUse = FURTHER_QUEUES.filter(negotiated);
+		const leavesGaps =
+			inUse[0] !== VIRTIO_BALLOON_F_STATS_VQ && queue(STATISTICS) === undefined;
+		const index = queueIndex - STATISTICS;
+		const role =
+			(leavesGaps ? undefined : inUse[index]) ?? FURTHER_QUEUES[index];
+		return role !== undefined && negotiated(role) ? role : undefined;
 	}
 
 	reset(): void {
@@ -132,6 +163,7 @@ export class Balloon implements DeviceModel {
 		this.#view().setUint32(ACTUAL, 0, true);
 		this.#view().setUint32(POISON_VAL, 0, true);
 		this.#balloon.empty();
+		this.#hints.reset();
 		const error = new Error("the guest's balloon driver has started over");
 		for (const { reject } of this.#askers.splice(0)) reject(error);
 	}
@@ -159,6 +191,19 @@ export class Balloon implements DeviceModel {
 		const target = Math.min(pages, this.#mostPages);
 		this.#view().setUint32(NUM_PAGES, target, true);
 		this.#port?.configChanged();
+	}
+
+	#putCommand(id: number): void {
+		this.#view().setUint32(FREE_PAGE_HINT_CMD_ID, id, true);
+		this.#port.configChanged();
+	}
+
+	#askForHints(): Promise<void> {
+		const hints =
+			this.#started && this.#port.negotiated(VIRTIO_BALLOON_F_FREE_PAGE_HINT);
+		return hints
+			? this.#hints.request()
+			: Promise.reject(new Error("the guest's driver gives no hints"));
 	}
 
 	/** Pages for the balloon, or from it. */
