@@ -10,10 +10,11 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { moveIntoPlace } from "../src/node/into-place.ts";
 import { withLock } from "./debian/lock.ts";
 import { CACHE, debianAsset, debianModules } from "./debian.ts";
 import { initramfs, moduleFiles } from "./initramfs.ts";
@@ -139,7 +140,7 @@ async function build(): Promise<void> {
 			...["-q", "-t", "ext4", "-d", tree, image, IMAGE_SIZE],
 		]);
 		await run("/sbin/e2fsck", ["-f", "-n", image]);
-		await rename(image, IMAGE);
+		await moveIntoPlace(image, IMAGE);
 	} finally {
 		await rm(tree, { recursive: true, force: true });
 	}

@@ -9,17 +9,11 @@
 
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import {
-	mkdir,
-	readdir,
-	readFile,
-	rename,
-	rm,
-	writeFile,
-} from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { moveIntoPlace } from "../src/node/into-place.ts";
 import { Apt, extractMembers, hasApt, type PackageName } from "./debian/apt.ts";
 import { withLock } from "./debian/lock.ts";
 import { type KernelModule, unpackModules } from "./debian/modules.ts";
@@ -249,7 +243,7 @@ export async function debianPackageTree(
 			await mkdir(staging, { recursive: true });
 			await run("dpkg-deb", ["-x", deb, staging]);
 		}
-		await rename(staging, root);
+		await moveTreeIntoPlace(staging, root);
 		return root;
 	});
 }
@@ -280,7 +274,22 @@ async function unpackAssets(source: AssetSource, deb: string): Promise<void> {
 	);
 	const mark = join(into, ".from");
 	await writeFile(`${mark}.new`, `${basename(deb)}\n`);
-	await rename(`${mark}.new`, mark);
+	await flushTree(into);
+	await moveIntoPlace(`${mark}.new`, mark);
+}
+
+/** A whole folder; its name lasts only if all that is in it does. */
+export async function moveTreeIntoPlace(
+	fresh: string,
+	path: string,
+): Promise<void> {
+	await flushTree(fresh);
+	await moveIntoPlace(fresh, path);
+}
+
+/** One by one, the thousands of files of some packages take too long. */
+async function flushTree(folder: string): Promise<void> {
+	await run("sync", ["--file-system", folder]);
 }
 
 function packageDirectory(source: AssetSource): string {

@@ -8,7 +8,7 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { cp, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import type { KernelModule } from "./debian/modules.ts";
@@ -17,6 +17,7 @@ import {
 	debianAsset,
 	debianAssetOrigin,
 	debianPackageTree,
+	moveTreeIntoPlace,
 } from "./debian.ts";
 import { isMain, projectRoot } from "./sources.ts";
 
@@ -64,7 +65,7 @@ async function build(release: string, into: string): Promise<void> {
 	]);
 	await run("strip", ["--strip-debug", join(scratch, `${NAME}.ko`)]);
 	await rm(into, { recursive: true, force: true });
-	await rename(scratch, into);
+	await moveTreeIntoPlace(scratch, into);
 }
 
 /** Headers of the flavour and of all flavours, with the tools for this machine beside them. */

@@ -7,9 +7,10 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { moveIntoPlace } from "../src/node/into-place.ts";
 import { CACHE } from "./debian.ts";
 import { projectRoot } from "./sources.ts";
 
@@ -47,7 +48,7 @@ export async function guestProgram(
 		process.stderr.write(`skipping guests/${source}: ${reason}\n`);
 		return undefined;
 	}
-	await rename(fresh, binary);
+	await moveIntoPlace(fresh, binary);
 	return binary;
 }
 

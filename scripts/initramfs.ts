@@ -17,9 +17,10 @@
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
+import { moveIntoPlace } from "../src/node/into-place.ts";
 import type { KernelModule } from "./debian/modules.ts";
 import { CACHE, debianAsset } from "./debian.ts";
 import { buildCpio, type CpioEntry } from "./initramfs/cpio.ts";
@@ -168,7 +169,7 @@ export async function initramfs(
 	if (existsSync(path)) return path;
 	await mkdir(dirname(path), { recursive: true });
 	await writeFile(`${path}.${process.pid}`, image);
-	await rename(`${path}.${process.pid}`, path);
+	await moveIntoPlace(`${path}.${process.pid}`, path);
 	return path;
 }
 

@@ -7,8 +7,9 @@
 
 import { randomFillSync } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { moveIntoPlace } from "../../src/node/into-place.ts";
 import { CACHE, debianModules } from "../debian.ts";
 import { guestProgram } from "../guest-program.ts";
 import { initramfs, moduleFiles } from "../initramfs.ts";
@@ -59,6 +60,6 @@ async function noise(): Promise<string> {
 	if (existsSync(path)) return path;
 	await mkdir(join(CACHE, "bench"), { recursive: true });
 	await writeFile(`${path}.new`, randomFillSync(new Uint8Array(DISK_BYTES)));
-	await rename(`${path}.new`, path);
+	await moveIntoPlace(`${path}.new`, path);
 	return path;
 }

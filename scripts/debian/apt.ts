@@ -8,9 +8,10 @@
 
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { moveIntoPlace } from "../../src/node/into-place.ts";
 
 const run = promisify(execFile);
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
@@ -84,7 +85,7 @@ export class Apt {
 			if (file === undefined) {
 				throw new Error(`apt-get download ${spec} left no package file`);
 			}
-			await rename(join(staging, file), join(into, file));
+			await moveIntoPlace(join(staging, file), join(into, file));
 			return join(into, file);
 		} finally {
 			await rm(staging, { recursive: true, force: true });

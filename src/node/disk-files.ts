@@ -16,7 +16,7 @@
  */
 
 import type { Stats } from "node:fs";
-import { open as openFile, rename, rm, stat } from "node:fs/promises";
+import { open as openFile, rm, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import {
 	commitQcow2,
@@ -33,6 +33,7 @@ import type { BlockBackend } from "../virtio/backends.ts";
 import { nodeUnpackers } from "./cluster-unpackers.ts";
 import { type DiskLock, lockDisk } from "./disk-lock.ts";
 import { FileStore, type OpenedFile, openFileStore } from "./file-store.ts";
+import { keepName, moveIntoPlace } from "./into-place.ts";
 
 /** How an image file is laid out. */
 export type DiskFormat = "raw" | "qcow2";
@@ -134,7 +135,7 @@ async function replaceByEmpty(
 		} finally {
 			await store.close();
 		}
-		await rename(fresh, path);
+		await moveIntoPlace(fresh, path);
 	} catch (error) {
 		await rm(fresh, { force: true });
 		throw cannotCreate(path, error);
@@ -174,6 +175,7 @@ async function openOverlay(
 					format: format ?? formatByName(path),
 				},
 			});
+			await keepName(overlay);
 		} catch (error) {
 			await rm(overlay, { force: true });
 			throw error;
