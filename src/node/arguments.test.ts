@@ -26,18 +26,18 @@ describe("The command line", () => {
 		expect(run("vmlinuz")).toEqual({
 			kernelPath: "vmlinuz",
 			initrdPath: undefined,
-			memoryBytes: 256 << 20,
-			clock: "wall",
-			engine: "auto",
+			memoryBytes: undefined,
+			clock: undefined,
+			engine: undefined,
 			statsPath: undefined,
 			debugExitPort: undefined,
 			top: false,
-			unpack: true,
+			unpack: undefined,
 			disks: [],
-			nets: [],
+			nets: undefined,
 			rng: false,
 			console: undefined,
-			shares: [],
+			shares: undefined,
 			vsock: undefined,
 			balloonBytes: undefined,
 			transport: undefined,
@@ -147,7 +147,7 @@ describe("The command line", () => {
 	it("leaves everything behind -- to the kernel, options too", () => {
 		const options = run("vmlinuz", "--", "--memory", "quiet", "--", "init=/x");
 		expect(options.rest).toEqual([...["--memory", "quiet", "--", "init=/x"]]);
-		expect(options.memoryBytes).toBe(256 << 20);
+		expect(options.memoryBytes).toBeUndefined();
 	});
 
 	it.each([

@@ -9,6 +9,8 @@
  * | `initrd`          | file name of its initial RAM disk              |
  * | any other         | as in the library's `GuestOptions`             |
  *
+ * What a command line or a program says explicitly wins over the file.
+ *
  * Relies on Node's file system; `launch` and the run command rely on it.
  *
  * @journey L:118 Somebody is at home
@@ -36,6 +38,24 @@ export function defaultGuest(): DefaultGuest {
 		...options,
 		kernel: join(folder, kernel),
 		initrd: join(folder, initrd),
+	};
+}
+
+/**
+ * The default guest as somebody wants it: what is given wins, and each device
+ * for itself. How its initrd is packed is said of no other.
+ */
+export function completed<Given extends Partial<GuestOptions>>(
+	guest: DefaultGuest,
+	given: Given,
+): DefaultGuest & Given {
+	const { initrdPacking, ...others } = guest;
+	const said = Object.entries(given).filter(([, value]) => value !== undefined);
+	return {
+		...others,
+		...(initrdPacking && given.initrd === undefined && { initrdPacking }),
+		...(Object.fromEntries(said) as Given),
+		devices: { ...guest.devices, ...given.devices },
 	};
 }
 

@@ -11,7 +11,7 @@
 import { Readable } from "node:stream";
 import { AgentError, type Guest, type GuestProcess } from "../index.ts";
 import type { RunOptions } from "./arguments.ts";
-import { launch, type NodeLaunchOptions } from "./launch.ts";
+import { launchGiven } from "./launch.ts";
 import { Progress } from "./progress.ts";
 import { descriptionOf } from "./run-options.ts";
 
@@ -24,7 +24,7 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 export async function execCommand(options: RunOptions): Promise<number> {
 	const progress = new Progress(process.stderr);
 	progress.announce("starting the guest");
-	const guest = await launch(descriptionOf(options) as NodeLaunchOptions);
+	const guest = await launchGiven(descriptionOf(options));
 	try {
 		const command = await guest.spawn(options.rest);
 		progress.clear();

@@ -6,7 +6,7 @@
  *
  * Relies on Node's file system; whoever makes files that matter relies on it.
  *
- * @journey L:146 The name is in the folder
+ * @journey L:144 The name is in the folder
  */
 
 import { open, rename } from "node:fs/promises";

@@ -15,7 +15,7 @@ import {
 	type Platform,
 	type WorkerChannel,
 } from "../index.ts";
-import { defaultGuest } from "./default-guest.ts";
+import { completed, defaultGuest } from "./default-guest.ts";
 import { type DeviceArguments, deviceArguments } from "./device-backends.ts";
 
 /** Decoding makes much short-lived garbage, for which V8 would take 60 MiB. */
@@ -32,11 +32,17 @@ export type NodeLaunchOptions = Omit<LaunchOptions, "kernel" | "devices"> &
  */
 export async function launch(options: NodeLaunchOptions = {}): Promise<Guest> {
 	const { kernel, ...others } = options;
-	return launchOn(nodePlatform, {
-		...(kernel === undefined ? defaultGuest() : { kernel }),
-		...others,
-		devices: deviceArguments(options),
-	});
+	const given = { ...others, devices: deviceArguments(options) };
+	return launchGiven(
+		kernel === undefined
+			? completed(defaultGuest(), given)
+			: { ...given, kernel },
+	);
+}
+
+/** Starts a guest of which nothing is left to be said. */
+export function launchGiven(options: LaunchOptions): Promise<Guest> {
+	return launchOn(nodePlatform, options);
 }
 
 const nodePlatform: Platform = { startWorker };

@@ -9,7 +9,7 @@
 
 import { type Guest, UsageError } from "../index.ts";
 import type { RunOptions } from "./arguments.ts";
-import { launch, type NodeLaunchOptions } from "./launch.ts";
+import { launchGiven } from "./launch.ts";
 import { descriptionOf } from "./run-options.ts";
 import { topView } from "./top-view.ts";
 
@@ -28,7 +28,7 @@ export async function topCommand(options: RunOptions): Promise<number> {
 			hint: "--stats FILE writes counters where there is none.",
 		});
 	}
-	const guest = await launch(descriptionOf(options) as NodeLaunchOptions);
+	const guest = await launchGiven(descriptionOf(options));
 	const restore = () => {
 		stdin.setRawMode(false);
 		stdout.write(LEAVE);

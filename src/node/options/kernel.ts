@@ -18,13 +18,13 @@ export const initrdOption = runOption<"initrdPath", string | undefined>({
 
 const understandUnpack = oneOf("--unpack", ["yes", "no"]);
 
-export const unpackOption = runOption({
+export const unpackOption = runOption<"unpack", boolean | undefined>({
 	key: "unpack",
 	flags: "--unpack <yes|no>",
 	group: "Kernel:",
 	summary: "unpack it before the start (default yes)",
 	manual:
 		"`yes` is faster; `no` leaves unpacking to the kernel's own code, as on a PC.",
-	initial: true,
-	parse: (text: string) => understandUnpack(text) === "yes",
+	initial: undefined,
+	parse: (text) => understandUnpack(text) === "yes",
 });

@@ -26,12 +26,12 @@ export function parseMemory(text: string, flag = "--memory"): number {
 	return bytes;
 }
 
-export const memoryOption = runOption({
+export const memoryOption = runOption<"memoryBytes", number | undefined>({
 	key: "memoryBytes",
 	flags: "-m, --memory <size>",
 	group: "Machine:",
 	summary: "guest memory (default 256M)",
 	manual: "A number with K, M or G behind it; a bare number counts MiB.",
-	initial: 256 << 20,
+	initial: undefined,
 	parse: (text) => parseMemory(text),
 });

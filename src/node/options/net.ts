@@ -49,7 +49,7 @@ function isForMany(mac: string): boolean {
 	return (Number.parseInt(mac, 16) & 1) === 1;
 }
 
-export const netOption = runOption<"nets", readonly NetArgument[]>({
+export const netOption = runOption<"nets", readonly NetArgument[] | undefined>({
 	key: "nets",
 	flags: "--net <where>",
 	group: "Devices:",
@@ -60,12 +60,12 @@ export const netOption = runOption<"nets", readonly NetArgument[]>({
 		"* `switch:NAME`: a switch on which all your guests meet that name it, whichever process they are in.",
 		"* `socket:PATH`: a Unix socket on which another program listens, with frames as QEMU's `-netdev stream` sends them. `passt --socket PATH` gives the guest your own network, without privileges.",
 		"* `tap:NAME`: a macvtap interface of this machine's (Linux), which root makes by `ip link add link eth0 name NAME type macvtap mode bridge`. Its device file must be yours to read and write. The card has the interface's address.",
-		"* `none`: nowhere, and there is no card; the same as no `--net`.",
+		"* `none`: nowhere, and there is no card, even if the default guest has one otherwise.",
 		"",
 		"The card's address is chosen by chance unless `mac=` gives one.",
 	].join("\n"),
-	initial: [],
-	parse: (text, before) => {
+	initial: undefined,
+	parse: (text, before = []) => {
 		const net = parseNet(text);
 		return net === undefined ? [] : [...before, net];
 	},

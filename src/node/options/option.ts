@@ -29,7 +29,10 @@ export interface RunOption<Key extends string = string, Value = unknown> {
 	readonly summary: string;
 	/** What the reference (docs/cli.md) says besides; Markdown. */
 	readonly manual?: string;
-	/** The value when the option is not given. */
+	/**
+	 * The value when the option is not given. `undefined` leaves it to the default
+	 * guest's `guest.json`, and then to the machine, whose default it is.
+	 */
 	readonly initial: Value;
 	/**
 	 * Understands one use of the option; `before` is the value so far, for
