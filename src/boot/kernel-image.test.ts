@@ -9,7 +9,8 @@ import {
 	multibootHeader,
 	pvhNote,
 } from "../../test/support/kernel-images.ts";
-import { identify, inspect, loadKernel } from "./kernel-image.ts";
+import { loadKernel } from "../../test/support/load-kernel.ts";
+import { identify, inspect } from "./kernel-image.ts";
 import { buildMemoryMap } from "./memory-map.ts";
 
 const memoryMap = buildMemoryMap(64 * MIB);

@@ -29,16 +29,23 @@ import {
 	pvhEntry,
 } from "./elf.ts";
 import { encodeLatin1, findBytes, ImageReader } from "./image-reader.ts";
-import { type LinuxFile, openLinux, placeLinux } from "./linux-loader.ts";
+import {
+	type LinuxFile,
+	openLinux,
+	placeLinux,
+	VMLINUX_INITRD_ADDR_MAX,
+} from "./linux-loader.ts";
 import {
 	type BootOptions,
 	type BootProtocol,
 	type LoadedKernel,
 	needs64BitError,
 } from "./loaded-kernel.ts";
+import type { MemoryRange } from "./memory-map.ts";
 import { findMultibootHeader, loadMultiboot } from "./multiboot.ts";
 import { notAKernelError } from "./not-a-kernel.ts";
-import { loadPvh } from "./pvh.ts";
+import { findInitrdRoom } from "./placement.ts";
+import { loadPvh, MODULE_ADDRESS_MAX } from "./pvh.ts";
 
 /** What a kernel file turned out to be. */
 export interface KernelFacts {
@@ -183,12 +190,6 @@ export async function inspect(
 	};
 }
 
-/** Options of `loadKernel`. */
-export interface LoadKernelOptions extends BootOptions {
-	/** Overrides the choice among the kernel's boot protocols. */
-	readonly bootProtocol?: BootProtocol;
-}
-
 /** A kernel that was recognised and unpacked, and has no place yet. */
 export type KernelFile =
 	| { readonly protocol: "linux"; readonly linux: LinuxFile }
@@ -197,19 +198,91 @@ export type KernelFile =
 			readonly bytes: Uint8Array;
 	  };
 
-/** Recognises a kernel; what it takes to unpack it may be done by other threads. */
+/** What it takes to open a kernel; complaints about it begin with `kernelName`. */
+export interface OpenOptions
+	extends Pick<BootOptions, "unpack" | "longMode" | "kernelName"> {
+	/** Overrides the choice among the kernel's boot protocols. */
+	readonly bootProtocol?: BootProtocol;
+}
+
+/** What a file says before anything in it is unpacked. */
+export interface RecognisedKernel {
+	readonly facts: KernelFacts;
+	readonly protocol: BootProtocol;
+}
+
+/**
+ * Refuses, with `UsageError`, whatever can be refused by a look at the file;
+ * undefined where all of it has to be unpacked first.
+ */
+export function recogniseKernel(
+	bytes: Uint8Array,
+	options: OpenOptions,
+): RecognisedKernel | undefined {
+	const packing = detectCompression(bytes);
+	const isPacked = packing !== undefined && options.unpack?.[packing];
+	if (isPacked) return undefined;
+	try {
+		return recognise(bytes, options);
+	} catch (error) {
+		throw withName(options.kernelName, error);
+	}
+}
+
+function withName(name: string | undefined, error: unknown): unknown {
+	if (name === undefined || !(error instanceof UsageError)) return error;
+	const hint = error.hint === undefined ? {} : { hint: error.hint };
+	return new UsageError(`${name}: ${error.message}`, { ...hint, cause: error });
+}
+
+function recognise(
+	bytes: Uint8Array,
+	{ longMode, bootProtocol }: OpenOptions,
+): RecognisedKernel {
+	const facts = identify(bytes);
+	const protocol = chooseProtocol(facts, bootProtocol);
+	if (protocol !== "multiboot" && facts.bits === 64 && !longMode) {
+		throw needs64BitError();
+	}
+	return { facts, protocol };
+}
+
+/**
+ * Opens a kernel that was recognised; what it takes to unpack it may be done by
+ * other threads.
+ */
 export async function openKernel(
 	kernelBytes: Uint8Array,
-	options: Pick<LoadKernelOptions, "unpack" | "longMode" | "bootProtocol">,
+	options: OpenOptions,
+	recognised = recogniseKernel(kernelBytes, options),
 ): Promise<KernelFile> {
-	const bytes =
-		(await unpackFile(kernelBytes, options.unpack ?? {})) ?? kernelBytes;
-	const facts = identify(bytes);
-	const protocol = chooseProtocol(facts, options.bootProtocol);
-	if (protocol === "multiboot") return { protocol, bytes };
-	if (facts.bits === 64 && !options.longMode) throw needs64BitError();
-	if (protocol === "pvh") return { protocol, bytes };
-	return { protocol, linux: await openLinux(bytes, options) };
+	try {
+		const bytes =
+			(await unpackFile(kernelBytes, options.unpack ?? {})) ?? kernelBytes;
+		// What was packed twice is no kernel.
+		const { protocol } = recognised ?? recognise(bytes, options);
+		if (protocol !== "linux") return { protocol, bytes };
+		return { protocol, linux: await openLinux(bytes, options) };
+	} catch (error) {
+		throw withName(options.kernelName, error);
+	}
+}
+
+/**
+ * Refuses an initrd for which there will be no room, whatever the kernel turns
+ * out to need besides; multiboot kernels do not say where they will be.
+ */
+export function requireInitrdRoom(
+	{ facts, protocol }: RecognisedKernel,
+	initrdBytes: number,
+	map: readonly MemoryRange[],
+): void {
+	if (protocol === "multiboot") return;
+	const linuxMax = facts.initrdAddressMax ?? VMLINUX_INITRD_ADDR_MAX;
+	findInitrdRoom(map, initrdBytes, {
+		minAddress: facts.runAddress + facts.runBytes,
+		maxLastAddress: protocol === "linux" ? linuxMax : MODULE_ADDRESS_MAX,
+	});
 }
 
 /** Puts a kernel and everything it asked for into memory, and says how to enter it. */
@@ -226,15 +299,6 @@ export function placeKernel(
 		case "multiboot":
 			return loadMultiboot(memory, kernel.bytes, options);
 	}
-}
-
-/** Both. */
-export async function loadKernel(
-	memory: GuestMemory,
-	kernelBytes: Uint8Array,
-	options: LoadKernelOptions,
-): Promise<LoadedKernel> {
-	return placeKernel(memory, await openKernel(kernelBytes, options), options);
 }
 
 function chooseProtocol(

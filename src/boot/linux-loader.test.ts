@@ -8,8 +8,8 @@ import {
 	guestText,
 	MIB,
 } from "../../test/support/kernel-images.ts";
+import { loadLinux } from "../../test/support/load-kernel.ts";
 import { BOOT_PARAMS } from "./boot-params.ts";
-import { loadLinux } from "./linux-loader.ts";
 import { buildMemoryMap } from "./memory-map.ts";
 
 const ZERO_PAGE = 0x90000;

@@ -58,7 +58,8 @@ const ZIMAGE_ADDRESS = 0x1000;
 /** Protocol claimed for a `vmlinux`, which has no header: the newest whose fields we fill. */
 const VMLINUX_PROTOCOL = 0x020f;
 const VMLINUX_CMDLINE_SIZE = 2047;
-const VMLINUX_INITRD_ADDR_MAX = 0x7fffffff;
+/** It may be anywhere in a positive number. */
+export const VMLINUX_INITRD_ADDR_MAX = 0x7fffffff;
 
 /** The kernel in memory, and what remains to be arranged around it. */
 interface PlacedKernel {
@@ -110,15 +111,6 @@ export function placeLinux(
 			? placeSelfUnpacking(memory, bzImage, options)
 			: placeUnpacked(memory, bzImage, vmlinux, options);
 	return finishLoading(memory, kernel, bzImage, options);
-}
-
-/** Both. */
-export async function loadLinux(
-	memory: GuestMemory,
-	bytes: Uint8Array,
-	options: BootOptions,
-): Promise<LoadedKernel> {
-	return placeLinux(memory, await openLinux(bytes, options), options);
 }
 
 const VMLINUX_HEADER: HeaderFacts = {

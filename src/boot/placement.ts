@@ -111,18 +111,28 @@ export function placeInitrd(
 	initrd: Uint8Array,
 	constraints: InitrdConstraints,
 ): PlacedRegion {
+	const address = findInitrdRoom(map, initrd.length, constraints);
+	memory.write(address, initrd);
+	return { name: "initrd", address, lengthBytes: initrd.length };
+}
+
+/** The address for an initrd of that size; throws `UsageError` if there is none. */
+export function findInitrdRoom(
+	map: readonly MemoryRange[],
+	lengthBytes: number,
+	constraints: InitrdConstraints,
+): number {
 	const address = findFreeRam(map, {
-		lengthBytes: initrd.length,
+		lengthBytes,
 		alignBytes: PAGE_BYTES,
 		minAddress: constraints.minAddress,
 		endAddress: constraints.maxLastAddress + 1,
 		prefer: "highest",
 	});
 	if (address === undefined) {
-		throw initrdDoesNotFit(map, initrd.length, constraints);
+		throw initrdDoesNotFit(map, lengthBytes, constraints);
 	}
-	memory.write(address, initrd);
-	return { name: "initrd", address, lengthBytes: initrd.length };
+	return address;
 }
 
 function initrdDoesNotFit(

@@ -70,7 +70,7 @@ const MAX_MEMMAP_ENTRIES = Math.floor(
 /** No kernel documents a limit here; this is Linux's own. */
 const COMMAND_LINE_LIMIT_BYTES = 2047;
 /** Modules must be reachable without paging. */
-const MODULE_ADDRESS_MAX = 0xffffffff;
+export const MODULE_ADDRESS_MAX = 0xffffffff;
 
 /** Loads an ELF kernel that `pvhEntry` has an answer for. */
 export function loadPvh(

@@ -9,6 +9,7 @@
  */
 
 import type { Decompressors } from "../boot/compression.ts";
+import { recogniseKernel } from "../boot/kernel-image.ts";
 import type { RegionService } from "../cpu/index.ts";
 import { LguestError } from "../errors.ts";
 import { Machine, type MachineOptions } from "../machine/machine.ts";
@@ -32,7 +33,7 @@ import type {
 	RemoteDiskDescription,
 } from "./description.ts";
 import { watchedDisk } from "./disk-watch.ts";
-import { kernelCommandLine, namingKernel } from "./kernel-words.ts";
+import { kernelCommandLine } from "./kernel-words.ts";
 
 /** The port by which the guest's agent is reached. */
 export const AGENT_PORT_NAME = "lguest.agent";
@@ -61,6 +62,8 @@ export interface GuestSurroundings {
 		source: ByteSource,
 		role: "kernel" | "initrd",
 		onProgress: OnProgress,
+		/** More need not be read: it will be refused. */
+		mostBytes?: number,
 	): Promise<Uint8Array>;
 	openDisk(disk: DiskDescription): Promise<BlockBackend>;
 	/** Opens what `GuestOptions.devices` asks for. */
@@ -106,11 +109,17 @@ export async function assemble(
 	try {
 		const { onProgress } = connections;
 		const { kernel: source, initrd: initrdSource } = description;
+		const { memoryBytes = DEFAULT_MEMORY_BYTES, unpack = true } = description;
 		const [kernel, initrd] = await Promise.all([
 			surroundings.readBytes(source, "kernel", onProgress),
 			initrdSource &&
-				surroundings.readBytes(initrdSource, "initrd", onProgress),
+				surroundings.readBytes(initrdSource, "initrd", onProgress, memoryBytes),
 		]);
+		// Before anything is opened, for an overlay, say, may be made by that.
+		const recognised = recogniseKernel(kernel, {
+			kernelName: nameOf(source),
+			...(unpack && { unpack: surroundings.decompressors }),
+		});
 		const disks = await openDisks(
 			description.disks ?? [],
 			surroundings,
@@ -124,6 +133,11 @@ export async function assemble(
 			...consoles(description, connections),
 			...devices?.virtio,
 			kernel,
+			commandLine: kernelCommandLine(
+				recognised,
+				description.kernelArguments ?? [],
+				description.console === "virtio" ? "hvc0" : "ttyS0",
+			),
 			...(initrd && { initrd }),
 			disks,
 			...(connections.onDevice && { onDevice: connections.onDevice }),
@@ -167,30 +181,20 @@ async function createMachine(
 	const { memoryBytes = DEFAULT_MEMORY_BYTES, unpack = true } = description;
 	const { clock, engine, transport, debugExitPort, initrdPacking } =
 		description;
-	const kernelName = nameOf(description.kernel);
-	try {
-		return await Machine.create({
-			...parts,
-			memoryBytes,
-			kernelName,
-			commandLine: kernelCommandLine(
-				parts.kernel,
-				description.kernelArguments ?? [],
-				description.console === "virtio" ? "hvc0" : "ttyS0",
-			),
-			entropy: description.entropy ?? false,
-			breathe: () => breathe(),
-			...(regionService !== undefined && { regionService: regionService() }),
-			...(clock !== undefined && { clock }),
-			...(engine !== undefined && { engine }),
-			...(transport !== undefined && { transport }),
-			...(debugExitPort !== undefined && { debugExitPort }),
-			...(initrdPacking !== undefined && { initrdPacking }),
-			...(unpack && { unpack: decompressors }),
-		});
-	} catch (error) {
-		throw await namingKernel(error, kernelName, parts.kernel, decompressors);
-	}
+	return Machine.create({
+		...parts,
+		memoryBytes,
+		kernelName: nameOf(description.kernel),
+		entropy: description.entropy ?? false,
+		breathe: () => breathe(),
+		...(regionService !== undefined && { regionService: regionService() }),
+		...(clock !== undefined && { clock }),
+		...(engine !== undefined && { engine }),
+		...(transport !== undefined && { transport }),
+		...(debugExitPort !== undefined && { debugExitPort }),
+		...(initrdPacking !== undefined && { initrdPacking }),
+		...(unpack && { unpack: decompressors }),
+	});
 }
 
 /** The console where it was asked for, and the agent's port beside it. */

@@ -17,6 +17,9 @@ import {
 	type KernelFile,
 	openKernel,
 	placeKernel,
+	type RecognisedKernel,
+	recogniseKernel,
+	requireInitrdRoom,
 } from "../boot/kernel-image.ts";
 import {
 	buildMemoryMap,
@@ -140,9 +143,9 @@ export class Machine {
 
 	/** Throws `UsageError` for whatever is wrong with the options; the kernel is loaded. */
 	static async create(options: MachineOptions): Promise<Machine> {
-		checkMemorySize(options);
+		const kernel = checkBootFiles(options);
 		// While other threads unpack, the CPU's code is generated on this one.
-		const files = openFiles(options);
+		const files = openFiles(options, kernel);
 		const machine = new Machine(options);
 		machine.#load(await files);
 		return machine;
@@ -389,10 +392,13 @@ interface BootFiles {
 }
 
 /** The packed forms are kept, for a reset; of the unpacked ones the guest has its own. */
-function openFiles(options: MachineOptions): Promise<BootFiles> {
+function openFiles(
+	options: MachineOptions,
+	kernel?: RecognisedKernel,
+): Promise<BootFiles> {
 	const { initrd, initrdPacking, unpack } = options;
 	const both = Promise.all([
-		openKernel(options.kernel, options),
+		openKernel(options.kernel, options, kernel),
 		initrd && initrdPacking && unpack
 			? unpackInitrd(initrd, initrdPacking, unpack)
 			: initrd,
@@ -413,7 +419,19 @@ const RESERVED = [
 const EFLAGS_IF = 1 << 9;
 const PAGE_BYTES = 4096;
 
-function checkMemorySize(options: MachineOptions): void {
+/** Whatever can be said of the files before anything is made or unpacked. */
+function checkBootFiles(options: MachineOptions): RecognisedKernel | undefined {
+	const { kernel, initrd, initrdPacking, unpack } = options;
+	const map = checkedMemoryMap(options);
+	const recognised = recogniseKernel(kernel, options);
+	const isPacked = initrdPacking !== undefined && unpack !== undefined;
+	if (recognised !== undefined && initrd !== undefined && !isPacked) {
+		requireInitrdRoom(recognised, initrd.length, map);
+	}
+	return recognised;
+}
+
+function checkedMemoryMap(options: MachineOptions): MemoryRange[] {
 	const { memoryBytes } = options;
 	if (memoryBytes % PAGE_BYTES !== 0) {
 		throw new UsageError(
@@ -422,7 +440,7 @@ function checkMemorySize(options: MachineOptions): void {
 		);
 	}
 	// The map has checks of its own, for too little and too much.
-	memoryMap(options);
+	return memoryMap(options);
 }
 
 /** RAM, and what the transport has above it, which the guest must leave alone. */

@@ -50,6 +50,20 @@ describe("An input file", () => {
 		});
 	});
 
+	it("is refused unread if this guest cannot hold it", async () => {
+		const path = join(directory, "disk-image");
+		writeFileSync(path, new Uint8Array(101));
+		const activities: string[] = [];
+		const read = (mostBytes: number) =>
+			readInputFile(path, "initrd", (what) => activities.push(what), mostBytes);
+		await expect(read(100)).rejects.toMatchObject({
+			message: `${path}: the initrd is larger than the guest's memory.`,
+			hint: expect.stringContaining("--memory"),
+		});
+		expect(activities).toEqual([]);
+		expect(await read(101)).toHaveLength(101);
+	});
+
 	it("is refused unread if no guest could hold it", async () => {
 		const path = join(directory, "huge");
 		writeFileSync(path, "");

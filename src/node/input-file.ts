@@ -15,16 +15,21 @@ const CHUNK_BYTES = 4 << 20;
 /** More than 32-bit guests can hold. */
 const MOST_BYTES = 0xffff_ffff;
 
-/** All of a file. `role` is what the user calls it: "kernel", "initrd". */
+/**
+ * All of a file. `role` is what the user calls it: "kernel", "initrd". One of
+ * more than `mostBytes`, the guest's memory, is not read.
+ */
 export async function readInputFile(
 	path: string,
 	role: string,
 	onProgress: OnProgress,
+	mostBytes = MOST_BYTES,
 ): Promise<Uint8Array> {
 	try {
 		const file = await open(path);
 		try {
-			return await readAll(file, path, role, onProgress);
+			await refuseLarger(file, mostBytes, path, role);
+			return await readAll(file, role, onProgress);
 		} finally {
 			await file.close();
 		}
@@ -33,19 +38,31 @@ export async function readInputFile(
 	}
 }
 
+async function refuseLarger(
+	file: FileHandle,
+	mostBytes: number,
+	path: string,
+	role: string,
+): Promise<void> {
+	const { size } = await file.stat();
+	if (size <= mostBytes) return;
+	const isForNobody = size > MOST_BYTES;
+	throw new UsageError(
+		`${path}: the ${role} is larger than ${isForNobody ? "any" : "the"} guest's memory.`,
+		{
+			hint: isForNobody
+				? "Is it the right file?"
+				: "Is it the right file? If so, give the guest more --memory.",
+		},
+	);
+}
+
 async function readAll(
 	file: FileHandle,
-	path: string,
 	role: string,
 	onProgress: OnProgress,
 ): Promise<Uint8Array> {
 	const { size } = await file.stat();
-	if (size > MOST_BYTES) {
-		throw new UsageError(
-			`${path}: the ${role} is larger than any guest's memory.`,
-			{ hint: "Is it the right file?" },
-		);
-	}
 	const chunks: Uint8Array[] = [];
 	let total = 0;
 	// Not by size alone: a pipe has none.

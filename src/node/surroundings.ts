@@ -45,12 +45,13 @@ async function readBytes(
 	source: ByteSource,
 	role: "kernel" | "initrd",
 	onProgress: OnProgress,
+	mostBytes?: number,
 ): Promise<Uint8Array> {
 	if (source instanceof Uint8Array) return source;
 	if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
 	const path = pathOf(source, role);
 	if (/^https?:/.test(path)) return download(path, role);
-	return readInputFile(path, role, onProgress);
+	return readInputFile(path, role, onProgress, mostBytes);
 }
 
 /** A path, or a URL that is no file's. */

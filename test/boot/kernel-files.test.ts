@@ -7,10 +7,11 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { debianAsset } from "../../scripts/debian.ts";
-import { identify, inspect, loadKernel } from "../../src/boot/kernel-image.ts";
+import { identify, inspect } from "../../src/boot/kernel-image.ts";
 import { buildMemoryMap } from "../../src/boot/memory-map.ts";
 import { nodeDecompressors } from "../../src/node/decompress.ts";
 import { dirtyMemory, MIB } from "../support/kernel-images.ts";
+import { loadKernel } from "../support/load-kernel.ts";
 
 const memoryMap = buildMemoryMap(128 * MIB);
 

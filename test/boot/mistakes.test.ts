@@ -47,6 +47,12 @@ describe("lguest run refuses", () => {
 		expect(existsSync(path)).toBe(false);
 	});
 
+	it("what is no kernel, before it makes an overlay for it", () => {
+		const disk = ["--disk", `${precious("base")},overlay=${inside("changes")}`];
+		expectRefusal(["run", ...disk, precious("novel")], /novel: .*not a kernel/);
+		expect(existsSync(inside("changes"))).toBe(false);
+	});
+
 	it("a directory as a disk", () => {
 		expectRefusal(["run", "--disk", directory], /is a directory.*\n.+/);
 	});
