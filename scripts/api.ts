@@ -1,13 +1,13 @@
 /**
  * The API reference: typedoc's pages of everything the package exports, into
- * `.cache/api`. It is made when asked for and not committed. typedoc wants a
- * TypeScript with a JavaScript interface, older than ours, so both are fetched
- * into a folder of their own.
+ * `.cache/api`. It is made when asked for and not committed, from declarations
+ * that are compiled first. typedoc wants a TypeScript with a JavaScript
+ * interface, older than ours, so both are fetched into a folder of their own.
  *
  *     npm run api [-- --out FOLDER]
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { projectRoot } from "./sources.ts";
 
@@ -22,6 +22,29 @@ if (!existsSync(typedoc)) {
 	execFileSync("npm", ["install"], { cwd: folder, stdio: "inherit" });
 }
 
+execFileSync("tsc", ["-b"], { cwd: projectRoot, stdio: "inherit" });
+
+/** The declarations behind each of the package's exports. */
+const { exports } = JSON.parse(
+	readFileSync(join(projectRoot, "package.json"), "utf8"),
+);
+const entryPoints = Object.values<{ types?: string }>(exports).flatMap(
+	({ types }) => (types === undefined ? [] : [join(projectRoot, types)]),
+);
+// None of the project's own has Node and a page's document at once.
+const tsconfig = join(folder, "tsconfig.json");
+writeFileSync(
+	tsconfig,
+	JSON.stringify({
+		compilerOptions: {
+			...{ module: "nodenext", lib: ["ES2024", "DOM", "DOM.Iterable"] },
+			typeRoots: [join(projectRoot, "node_modules/@types")],
+			types: ["node"],
+		},
+		files: entryPoints,
+	}),
+);
+
 const at = process.argv.indexOf("--out");
 const out = resolve(
 	at < 0 ? join(projectRoot, ".cache/api") : (process.argv[at + 1] ?? ""),
@@ -30,8 +53,8 @@ execFileSync(
 	process.execPath,
 	[
 		typedoc,
-		...["--entryPoints", "dist/index.d.ts", "dist/node/index.d.ts"],
-		...["--tsconfig", "tsconfig.test.json", "--skipErrorChecking"],
+		...["--entryPoints", ...entryPoints],
+		...["--tsconfig", tsconfig, "--skipErrorChecking"],
 		...["--readme", "README.md", "--name", "lguest", "--out", out],
 		"--excludePrivate",
 	],
