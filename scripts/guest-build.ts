@@ -2,10 +2,11 @@
  * `npm run guest:build`: makes the files of the default guest again, from
  * Debian's packages and what is in `guests/`, and writes down in a manifest
  * what they were made of. The kernel is built when something it is made from
- * has changed, or with `--kernel`.
+ * has changed, or with `--kernel`. With `--check` both are made and nothing is
+ * written: the files must be, byte for byte, what comes out.
  *
  * People run it after a change under `guests/default` or `guests/linux`; the
- * test beside it tells when that was forgotten.
+ * test beside it tells when that was forgotten, as far as minutes allow.
  */
 
 import { execFile } from "node:child_process";
@@ -14,7 +15,7 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { gunzipSync, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { debianPackageFiles } from "./debian.ts";
 import { buildKernel, KERNEL_INPUTS, KERNEL_PACKAGE } from "./guest/kernel.ts";
 import {
@@ -83,46 +84,110 @@ export async function readManifest(): Promise<Manifest> {
 	return JSON.parse(await readFile(path, "utf8"));
 }
 
-async function makeKernel(): Promise<Manifest["kernel"]> {
-	const image = await buildKernel();
-	const file = "vmlinuz";
-	await writeFile(join(DEFAULT_GUEST, file), image);
+/** A file that was made and what is to be said of it. */
+interface Fresh<Entry extends Made> {
+	readonly content: Uint8Array;
+	readonly entry: Entry;
+}
+
+async function makeKernel(): Promise<Fresh<Manifest["kernel"]>> {
+	const content = await buildKernel();
 	const { stdout } = await run("gcc", ["--version"]);
-	return {
-		...{ file, bytes: image.length, sha256: sha256(image) },
+	const entry = {
+		file: "vmlinuz",
+		...{ bytes: content.length, sha256: sha256(content) },
 		packages: await debianPackageFiles([KERNEL_PACKAGE]),
 		compiler: stdout.split("\n")[0] ?? "",
 		inputs: await kernelInputs(),
 	};
+	return { content, entry };
 }
 
-async function makeUserland(): Promise<Manifest["userland"]> {
+async function makeUserland(): Promise<Fresh<Manifest["userland"]>> {
 	const archive = await buildUserland();
 	if (archive === undefined) throw new Error("no packages, or no compiler");
-	const file = "initramfs.cpio.gz";
-	const packed = gzipSync(archive, { level: 9 });
-	await writeFile(join(DEFAULT_GUEST, file), packed);
-	return {
-		...{ file, bytes: packed.length, sha256: sha256(packed) },
-		contentsSha256: sha256(gunzipSync(packed)),
+	const content = gzipSync(archive, { level: 9 });
+	const entry = {
+		file: "initramfs.cpio.gz",
+		...{ bytes: content.length, sha256: sha256(content) },
+		contentsSha256: sha256(archive),
 		packages: await debianPackageFiles(USERLAND_PACKAGES),
 		inputs: await userlandInputs(),
 	};
+	return { content, entry };
 }
 
-async function main(args: readonly string[]): Promise<void> {
+async function write<Entry extends Made>(fresh: Fresh<Entry>): Promise<Entry> {
+	await writeFile(join(DEFAULT_GUEST, fresh.entry.file), fresh.content);
+	return fresh.entry;
+}
+
+async function makeAgain(wantsKernel: boolean): Promise<void> {
 	const path = join(DEFAULT_GUEST, "manifest.json");
 	const old = existsSync(path) ? await readManifest() : undefined;
 	const same =
 		JSON.stringify(old?.kernel.inputs) === JSON.stringify(await kernelInputs());
 	const kernel =
-		old !== undefined && same && !args.includes("--kernel")
+		old !== undefined && same && !wantsKernel
 			? old.kernel
-			: await makeKernel();
-	const manifest: Manifest = { kernel, userland: await makeUserland() };
+			: await write(await makeKernel());
+	const userland = await write(await makeUserland());
+	const manifest: Manifest = { kernel, userland };
 	await writeFile(path, `${JSON.stringify(manifest, undefined, "\t")}\n`);
 	for (const { file, bytes } of Object.values(manifest)) {
 		console.log(`${file}\t${(bytes / 2 ** 20).toFixed(2)} MiB`);
+	}
+}
+
+/**
+ * What differs between what is committed and what was made now, a line each.
+ * Where it was made of other things, its bytes say nothing.
+ */
+export function differences(committed: Made, fresh: Made): string[] {
+	const compare = (keys: readonly string[]) =>
+		keys.flatMap((key) => {
+			const [was, is] = [committed, fresh].map((made) =>
+				JSON.stringify(new Map(Object.entries(made)).get(key)),
+			);
+			const line = `${committed.file}: ${key} was ${was}, is ${is}`;
+			return was === is ? [] : [line];
+		});
+	const origins = compare(["packages", "compiler", "inputs"]);
+	if (origins.length > 0) return origins;
+	return compare(
+		"contentsSha256" in committed ? ["contentsSha256"] : ["bytes", "sha256"],
+	);
+}
+
+/** The value is the exit status. */
+async function check(): Promise<number> {
+	const { kernel, userland } = await readManifest();
+	let found = 0;
+	const report = (lines: readonly string[]) => {
+		for (const line of lines) console.log(line);
+		found += lines.length;
+	};
+	for (const { file, sha256: digest } of [kernel, userland]) {
+		const content = await readFile(join(DEFAULT_GUEST, file));
+		if (sha256(content) !== digest) report([`${file}: not the manifest's`]);
+	}
+	report(differences(userland, (await makeUserland()).entry));
+	report(differences(kernel, (await makeKernel()).entry));
+	if (found === 0) console.log("what is committed is what comes out");
+	return found === 0 ? 0 : 1;
+}
+
+async function main(args: readonly string[]): Promise<void> {
+	const unknown = args.find((arg) => !["--kernel", "--check"].includes(arg));
+	if (unknown !== undefined) {
+		process.stderr.write(
+			"usage: npm run guest:build [-- --kernel | --check]\n",
+		);
+		process.exitCode = 2;
+	} else if (args.includes("--check")) {
+		process.exitCode = await check();
+	} else {
+		await makeAgain(args.includes("--kernel"));
 	}
 }
 

@@ -34,7 +34,7 @@ export const KERNEL_INPUTS = [
 ];
 
 /** The same each time, so that the same sources are the same kernel. */
-const BUILT_BY = {
+export const BUILT_BY = {
 	KBUILD_BUILD_USER: "guest",
 	KBUILD_BUILD_HOST: "lguest",
 	KBUILD_BUILD_TIMESTAMP: "2026-01-01 00:00:00 UTC",

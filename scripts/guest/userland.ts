@@ -117,6 +117,11 @@ export async function buildUserland(): Promise<Uint8Array | undefined> {
 	return buildCpio(arrange([...files.values()], applets(busybox)));
 }
 
+/** The archive's files that are Debian's, by their places in the guest. */
+export const DEBIAN_FILES: readonly string[] = Object.values(PACKAGES).flatMap(
+	(places) => Object.values(places),
+);
+
 /** Paths of the files that are not Debian's, relative to `rootfs/`. */
 export async function rootfsFiles(): Promise<string[]> {
 	const entries = await readdir(ROOTFS, { recursive: true });
