@@ -7,9 +7,7 @@
 
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { join, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { join, relative } from "node:path";
 import { CLI } from "../test/boot/engines.ts";
 import { runsI386 } from "../test/boot/native-userland.ts";
 import { BLOCK_WORKLOADS, buildBlockImage } from "./bench/block.ts";
@@ -17,12 +15,18 @@ import { drawChart } from "./bench/chart.ts";
 import { buildBenchImage } from "./bench/guest-image.ts";
 import {
 	type BenchEngine,
-	ENGINES,
 	measureRound,
 	type Plan,
 	type Sample,
 } from "./bench/measure.ts";
 import { measureNetwork, NETWORK_WORKLOADS } from "./bench/network.ts";
+import {
+	isParseArgsError,
+	type Options,
+	parseOptions,
+	USAGE,
+	UsageError,
+} from "./bench/options.ts";
 import { benchQueues } from "./bench/queue.ts";
 import {
 	buildRows,
@@ -31,132 +35,13 @@ import {
 	type Report,
 } from "./bench/report.ts";
 import { formatIdle, measureStart, START, type Start } from "./bench/start.ts";
-import {
-	BOOT,
-	RATE,
-	type Scale,
-	WORKLOADS,
-	type Workload,
-} from "./bench/workloads.ts";
+import { BOOT, RATE, WORKLOADS, type Workload } from "./bench/workloads.ts";
 import { debianAsset, installTools } from "./debian.ts";
 
-const USAGE = `usage: npm run bench -- [options]
---list             names the workloads
---block            disks: their workloads instead of those of the processor
---network          two guests, one sending to the other
---start            from the command to the default guest's prompt, and idling there
---queue            virtqueues: what each buffer costs
---only A,B         these workloads only
---engines A,B      of ${ENGINES.join(", ")}
---rounds N         rounds to run (3)
---scale SCALE      full, or small for interpreters; chosen by the engines
---output DIR       where bench.json and bench.svg go (.cache/bench)
---publish          write them to docs/, where the README shows them
-`;
-
-const PROJECT = resolve(fileURLToPath(new URL("..", import.meta.url)));
 const GUEST_MIB = 256;
-
-interface Options {
-	readonly block: boolean;
-	readonly start: boolean;
-	readonly network: boolean;
-	readonly queue: boolean;
-	readonly only: readonly string[] | undefined;
-	readonly engines: readonly BenchEngine[];
-	readonly rounds: number;
-	readonly scale: Scale;
-	readonly output: string;
-}
 
 function say(line: string): void {
 	process.stderr.write(`bench: ${line}\n`);
-}
-
-/** Wrong usage is the caller's mistake, told in one line. */
-class UsageError extends Error {}
-
-function parseOptions(args: readonly string[]): Options | "list" | "help" {
-	const { values } = parseArgs({
-		args: [...args],
-		options: {
-			block: { type: "boolean", default: false },
-			start: { type: "boolean", default: false },
-			network: { type: "boolean", default: false },
-			queue: { type: "boolean", default: false },
-			list: { type: "boolean", default: false },
-			help: { type: "boolean", default: false },
-			only: { type: "string" },
-			engines: { type: "string" },
-			rounds: { type: "string", default: "3" },
-			scale: { type: "string" },
-			output: { type: "string", default: join(PROJECT, ".cache/bench") },
-			publish: { type: "boolean", default: false },
-		},
-	});
-	if (values.help) return "help";
-	if (values.list) return "list";
-	const possible = possibleEngines(values);
-	const engines =
-		values.engines?.split(",").map((name) => oneOf("engine", name, possible)) ??
-		USUAL.filter((engine) => possible.includes(engine));
-	const rounds = Number(values.rounds);
-	if (!Number.isInteger(rounds) || rounds < 1) {
-		throw new UsageError(
-			`--rounds takes a number from 1, not ${values.rounds}`,
-		);
-	}
-	const known = [BOOT, RATE, ...WORKLOADS, ...BLOCK_WORKLOADS].map(
-		({ name }) => name,
-	);
-	const only = values.only?.split(",").map((name) => {
-		return oneOf("workload", name, known);
-	});
-	const scale = values.scale ?? defaultScale(engines);
-	return {
-		block: values.block,
-		start: values.start,
-		network: values.network,
-		queue: values.queue,
-		only,
-		engines,
-		rounds,
-		scale: oneOf("scale", scale, ["full", "small"] as const),
-		output: values.publish ? join(PROJECT, "docs") : resolve(values.output),
-	};
-}
-
-interface Mode {
-	readonly block: boolean;
-	readonly start: boolean;
-	readonly network: boolean;
-}
-
-/** The machine itself has no disk of ours, and does not start; v86 has no virtio network. */
-function possibleEngines({ block, start, network }: Mode): BenchEngine[] {
-	const guestsOnly = block || start || network;
-	return ENGINES.filter(
-		(engine) =>
-			!(guestsOnly && engine === "native") &&
-			!(network && engine.startsWith("v86")),
-	);
-}
-
-const USUAL: readonly BenchEngine[] = ["ours", "v86", "qemu", "native"];
-
-function defaultScale(engines: readonly BenchEngine[]): Scale {
-	const interpreters: readonly BenchEngine[] = ["ours-cold", "v86-interpreter"];
-	return engines.some((e) => interpreters.includes(e)) ? "small" : "full";
-}
-
-function oneOf<T extends string>(
-	what: string,
-	name: string,
-	known: readonly T[],
-): T {
-	const found = known.find((candidate) => candidate === name);
-	if (found !== undefined) return found;
-	throw new UsageError(`no ${what} "${name}"; there are: ${known.join(", ")}`);
 }
 
 /** Engines that cannot run here are left out, aloud. */
@@ -184,14 +69,13 @@ async function availableEngines(
 async function makePlan(options: Options): Promise<Plan> {
 	await installTools("bench");
 	const kernel = await debianAsset("kernel-686");
-	const { block } = options;
+	const block = options.mode === "block";
 	const blockImage = block ? await buildBlockImage() : undefined;
 	const image = block ? blockImage : await buildBenchImage();
 	if (kernel === undefined || image === undefined) {
 		throw new UsageError("the benchmark needs Debian's kernel and busybox");
 	}
-	const wanted = (name: string): boolean =>
-		options.only === undefined || options.only.includes(name);
+	const wanted = wantedBy(options);
 	return {
 		kernel,
 		image,
@@ -207,8 +91,13 @@ async function makePlan(options: Options): Promise<Plan> {
 	};
 }
 
-function workloadsOf({ block }: Options): readonly Workload[] {
-	return block ? BLOCK_WORKLOADS : WORKLOADS;
+const wantedBy =
+	({ only }: Options) =>
+	(name: string): boolean =>
+		only === undefined || only.includes(name);
+
+function workloadsOf({ mode }: Options): readonly Workload[] {
+	return mode === "block" ? BLOCK_WORKLOADS : WORKLOADS;
 }
 
 async function run(options: Options): Promise<number> {
@@ -230,7 +119,7 @@ async function run(options: Options): Promise<number> {
 		peakMiB,
 	);
 	process.stdout.write(`${formatReport(report)}\n`);
-	if (!options.block) await save(report, options.output);
+	if (options.mode !== "block") await save(report, options.output);
 	return report.failures.length === 0 ? 0 : 1;
 }
 
@@ -247,7 +136,11 @@ async function runStart(options: Options): Promise<number> {
 }
 
 function runNetwork(options: Options): Promise<number> {
-	return runOfDefaultGuest(options, NETWORK_WORKLOADS, measureNetwork);
+	const wanted = wantedBy(options);
+	const workloads = NETWORK_WORKLOADS.filter(({ name }) => wanted(name));
+	return runOfDefaultGuest(options, workloads, (engine) =>
+		measureNetwork(engine, workloads),
+	);
 }
 
 /** Nothing but the default guest is needed, and nothing is written. */
@@ -319,10 +212,8 @@ async function save(report: Report, directory: string): Promise<void> {
 
 function list(): void {
 	for (const { name, about } of [
-		BOOT,
-		RATE,
-		...WORKLOADS,
-		...BLOCK_WORKLOADS,
+		...[BOOT, RATE, ...WORKLOADS, ...BLOCK_WORKLOADS],
+		...NETWORK_WORKLOADS,
 	]) {
 		process.stdout.write(`${name.padEnd(20)}${about}\n`);
 	}
@@ -333,10 +224,10 @@ async function main(args: readonly string[]): Promise<number> {
 		const options = parseOptions(args);
 		if (options === "help") process.stdout.write(USAGE);
 		else if (options === "list") list();
-		else if (options.queue) {
+		else if (options.mode === "queue") {
 			process.stdout.write(`${benchQueues(options.rounds)}\n`);
-		} else if (options.start) return await runStart(options);
-		else if (options.network) return await runNetwork(options);
+		} else if (options.mode === "start") return await runStart(options);
+		else if (options.mode === "network") return await runNetwork(options);
 		else return await run(options);
 		return 0;
 	} catch (error) {
@@ -346,11 +237,6 @@ async function main(args: readonly string[]): Promise<number> {
 		process.stderr.write(USAGE);
 		return 2;
 	}
-}
-
-function isParseArgsError(error: unknown): boolean {
-	const code = (error as { code?: unknown }).code;
-	return String(code).startsWith("ERR_PARSE_ARGS");
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -12,7 +12,7 @@ import { commandFor } from "../../test/boot/engines.ts";
 import { GuestSession, SessionError } from "../../test/boot/session.ts";
 import { type BenchEngine, driverName, type Sample } from "./measure.ts";
 import { GUEST, GUEST_PROMPT } from "./start.ts";
-import { NO_SCRIPT } from "./workloads.ts";
+import { NO_SCRIPT, type Workload } from "./workloads.ts";
 
 const STREAM_MIB = 64;
 const ECHOES = 50;
@@ -23,21 +23,23 @@ const CLIENT = "10.0.0.2";
 const PORT = 5000;
 
 /** What the table has; the scripts are below, for there are two guests. */
-export const NETWORK_WORKLOADS = [
-	{
-		name: "network-stream",
-		about: `${STREAM_MIB} MiB from one guest to another, by TCP`,
-		...NO_SCRIPT,
-	},
-	{
-		name: "network-echo",
-		about: "a ping to the other guest and back, on average",
-		...NO_SCRIPT,
-	},
-] as const;
+const STREAM = {
+	name: "network-stream",
+	about: `${STREAM_MIB} MiB from one guest to another, by TCP`,
+	...NO_SCRIPT,
+} as const;
+const ECHO = {
+	name: "network-echo",
+	about: "a ping to the other guest and back, on average",
+	...NO_SCRIPT,
+} as const;
+export const NETWORK_WORKLOADS: readonly Workload[] = [STREAM, ECHO];
 
 /** One pair of guests, from booting to the last answer. */
-export async function measureNetwork(engine: BenchEngine): Promise<Sample[]> {
+export async function measureNetwork(
+	engine: BenchEngine,
+	workloads: readonly Workload[],
+): Promise<Sample[]> {
 	const [first, second] = await commandsOf(engine);
 	// The one that listens must be there before the other calls.
 	const server = new GuestSession(first);
@@ -47,14 +49,20 @@ export async function measureNetwork(engine: BenchEngine): Promise<Sample[]> {
 		const client = new GuestSession(second);
 		guests.push(client);
 		await client.shell(PATIENCE, GUEST_PROMPT);
-		return [
-			await measureStream(engine, server, client),
-			await measureEcho(engine, client),
-		];
+		const samples: Sample[] = [];
+		for (const { name } of workloads) {
+			samples.push(
+				name === STREAM.name
+					? await measureStream(engine, server, client)
+					: await measureEcho(engine, client),
+			);
+		}
+		return samples;
 	} catch (error) {
 		if (!(error instanceof SessionError)) throw error;
-		const [{ name }] = NETWORK_WORKLOADS;
-		return [{ engine, workload: name, failure: error.message }];
+		return workloads
+			.slice(0, 1)
+			.map(({ name }) => ({ engine, workload: name, failure: error.message }));
 	} finally {
 		await Promise.all(guests.map((guest) => guest.close()));
 	}
@@ -89,7 +97,7 @@ async function measureStream(
 	server: GuestSession,
 	client: GuestSession,
 ): Promise<Sample> {
-	const about = { engine, workload: NETWORK_WORKLOADS[0].name };
+	const about = { engine, workload: STREAM.name };
 	await server.run(`nc -l -p ${PORT} | wc -c > /tmp/received &`, PATIENCE);
 	const send = `dd if=/dev/zero bs=64k count=${STREAM_MIB * 16} 2>/dev/null`;
 	const script = `${send} | nc ${SERVER} ${PORT}`;
@@ -106,7 +114,7 @@ async function measureEcho(
 	engine: BenchEngine,
 	client: GuestSession,
 ): Promise<Sample> {
-	const about = { engine, workload: NETWORK_WORKLOADS[1].name };
+	const about = { engine, workload: ECHO.name };
 	const script = `ping -q -c ${ECHOES} -i 0.05 ${SERVER}`;
 	const { output } = await client.run(script, PATIENCE);
 	const average = /min\/avg\/max = [\d.]+\/([\d.]+)\//.exec(output)?.[1];
