@@ -3,14 +3,16 @@
  * QEMU's user emulation finishes it, because this machine need not be able to
  * run i386 programs. So nothing of it is made by what we test. The emulation is
  * registered in a user namespace of its own and nowhere else: tests that ask
- * the machine's processor must not be answered by QEMU. The image is kept in
- * the cache; the boot test and people (`npm run debian-root`) rely on it.
+ * the machine's processor must not be answered by QEMU. Linux lets a user
+ * namespace have a list of its own since 6.7. The image is kept in the cache;
+ * the boot test and people (`npm run debian-root`) rely on it.
  */
 
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { release } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -111,6 +113,12 @@ async function debianRoot(): Promise<DebianRoot | undefined> {
 			say(`as root run: apt-get install -y ${missing.join(" ")}`);
 			return undefined;
 		}
+		if (!hasOwnFormats(release())) {
+			say(
+				`user namespaces have binary formats of their own since Linux 6.7, and this is ${release()}`,
+			);
+			return undefined;
+		}
 		if (process.getuid?.() !== 0) {
 			say("debootstrap makes device files, and must be run by root");
 			return undefined;
@@ -119,6 +127,12 @@ async function debianRoot(): Promise<DebianRoot | undefined> {
 		await withLock(join(FOLDER, "lock"), build);
 	}
 	return builtDebianRoot();
+}
+
+/** By its release, as `uname -r` says it: Linux 6.7 mounts binfmt_misc in any user namespace. */
+export function hasOwnFormats(kernel: string): boolean {
+	const [major = 0, minor = 0] = kernel.split(/[.-]/).map(Number);
+	return major > 6 || (major === 6 && minor >= 7);
 }
 
 async function build(): Promise<void> {
