@@ -1,6 +1,6 @@
 /** What a machine refuses before anything is made or unpacked for it. */
 
-import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
+import { beforeEach, expect, it, vi } from "vitest";
 import {
 	ascii,
 	fakeBzImage,
@@ -8,29 +8,14 @@ import {
 	MIB,
 	pvhNote,
 } from "../../test/support/kernel-images.ts";
+import { watchMemories } from "../../test/support/watched-memories.ts";
 import { Machine, type MachineOptions } from "./machine.ts";
 
-const { Memory } = WebAssembly;
-/** Called for the first thing of a CPU that is made. */
-const memory = vi.fn();
+const memory = watchMemories();
 const unpacker = vi.fn(async () => new Uint8Array(0));
 const GZIP = Uint8Array.of(0x1f, 0x8b, 8, 0, 1, 2, 3, 4);
 
-beforeAll(() => {
-	WebAssembly.Memory = new Proxy(Memory, {
-		construct: (target, size) => {
-			memory();
-			return Reflect.construct(target, size);
-		},
-	});
-});
-
-afterAll(() => {
-	WebAssembly.Memory = Memory;
-});
-
 beforeEach(() => {
-	memory.mockClear();
 	unpacker.mockClear();
 });
 

@@ -44,7 +44,7 @@ import {
 } from "../abi.ts";
 import { textOf } from "../host/hypercalls.ts";
 import { DevLguest, type RunResult } from "./dev-lguest.ts";
-import { type GuestFiles, loadGuest } from "./load-guest.ts";
+import { checkGuestFiles, type GuestFiles, loadGuest } from "./load-guest.ts";
 
 /** What the machine is made of and what it runs. */
 export interface LguestMachineOptions extends GuestFiles {
@@ -95,6 +95,8 @@ export class LguestMachine {
 
 	/** Throws `UsageError` for whatever is wrong with the options; the kernel is loaded. */
 	static async create(options: LguestMachineOptions): Promise<LguestMachine> {
+		checkMemorySize(options);
+		checkGuestFiles(options.memoryBytes, options);
 		const machine = new LguestMachine(options);
 		await machine.#load();
 		return machine;
@@ -299,10 +301,7 @@ export class LguestMachine {
 	}
 }
 
-function makeCpu(
-	{ memoryBytes, engine = "auto", regionService }: LguestMachineOptions,
-	bus: CpuBus,
-): Cpu {
+function checkMemorySize({ memoryBytes }: LguestMachineOptions): void {
 	const fits =
 		memoryBytes % LGUEST_PAGE_BYTES === 0 &&
 		memoryBytes >= LEAST_MEMORY_BYTES &&
@@ -313,6 +312,12 @@ function makeCpu(
 			{ hint: "Give 1 to 880 MiB: beyond, it would not find its devices." },
 		);
 	}
+}
+
+function makeCpu(
+	{ memoryBytes, engine = "auto", regionService }: LguestMachineOptions,
+	bus: CpuBus,
+): Cpu {
 	return new Cpu({
 		memoryBytes: memoryBytes + LGUEST_DEVICE_PAGES * LGUEST_PAGE_BYTES,
 		bus,

@@ -20,6 +20,7 @@ import { BOOT_PARAMS } from "../../boot/boot-params.ts";
 import { isBzImage, parseBzImage } from "../../boot/bzimage.ts";
 import {
 	type Decompressors,
+	detectCompression,
 	unpackFile,
 	unpackPayload,
 } from "../../boot/compression.ts";
@@ -78,7 +79,34 @@ interface PlacedKernel {
 	readonly alignment: number;
 }
 
-/** Throws `UsageError` if the kernel cannot be a Guest or does not fit. */
+/**
+ * Refuses, with `UsageError`, whatever can be refused by a look at the files:
+ * before there is a processor, and before anything is unpacked.
+ */
+export function checkGuestFiles(
+	ramBytes: number,
+	{ kernel, initrd, unpack = {} }: GuestFiles,
+): void {
+	const initrdBytes = wholePages(initrd);
+	requireRoom(ramBytes, BZIMAGE_ADDRESS + initrdBytes);
+	const packing = detectCompression(kernel);
+	if (packing !== undefined && unpack[packing] !== undefined) return;
+	checkKernel(kernel);
+	if (isBzImage(kernel)) return;
+	const { end } = physicalExtent(parseElf(kernel));
+	requireRoom(ramBytes, end + initrdBytes);
+}
+
+function checkKernel(bytes: Uint8Array): void {
+	requireKnownVersion(identify(bytes).version);
+	if (!isBzImage(bytes)) requireGuest(parseElf(bytes), bytes);
+	else if (parseBzImage(bytes).is64Bit) throw notForLguest("is for amd64");
+}
+
+/**
+ * Throws `UsageError` if a kernel that had to be unpacked cannot be a Guest, or
+ * if something does not fit; `checkGuestFiles` has seen the files.
+ */
 export async function loadGuest(
 	memory: GuestMemory,
 	ramBytes: number,
@@ -86,10 +114,10 @@ export async function loadGuest(
 ): Promise<LoadedGuest> {
 	const { initrd, commandLine = "", unpack = {} } = files;
 	const bytes = (await unpackFile(files.kernel, unpack)) ?? files.kernel;
-	requireKnownVersion(identify(bytes).version);
+	if (bytes !== files.kernel) checkKernel(bytes);
 	const kernel = isBzImage(bytes)
 		? await placeBzImage(memory, ramBytes, bytes, unpack)
-		: placeVmlinux(memory, ramBytes, parseElf(bytes), bytes);
+		: placeVmlinux(memory, ramBytes, parseElf(bytes));
 	const initrdBytes = placeInitrd(memory, ramBytes, initrd, kernel.end);
 	const line = encodeLatin1(commandLine).subarray(0, LONGEST_COMMAND_LINE);
 	memory.write(COMMAND_LINE_ADDRESS, line);
@@ -105,12 +133,12 @@ async function placeBzImage(
 	unpack: Decompressors,
 ): Promise<PlacedKernel> {
 	const image = parseBzImage(bytes);
-	if (image.is64Bit) throw notForLguest("is for amd64");
 	const payload = await unpackPayload(image.payload, unpack);
 	const alignment = image.kernelAlignment;
 	if (payload !== undefined && isElf(payload)) {
 		const elf = parseElf(payload);
-		return { ...placeVmlinux(memory, ramBytes, elf, payload), alignment };
+		requireGuest(elf, payload);
+		return { ...placeVmlinux(memory, ramBytes, elf), alignment };
 	}
 	const code = image.protectedModeCode;
 	requireRoom(ramBytes, BZIMAGE_ADDRESS + code.length);
@@ -126,18 +154,20 @@ function placeVmlinux(
 	memory: GuestMemory,
 	ramBytes: number,
 	elf: ElfImage,
-	bytes: Uint8Array,
 ): PlacedKernel {
+	const { end } = physicalExtent(elf);
+	requireRoom(ramBytes, end);
+	placeSegments(memory, elf);
+	return { start: physicalEntry(elf), end, alignment: DEFAULT_ALIGNMENT };
+}
+
+function requireGuest(elf: ElfImage, bytes: Uint8Array): void {
 	if (elf.is64Bit || elf.machine !== EM_386 || elf.segments.length === 0) {
 		throw notForLguest("is not for i386");
 	}
 	if (findBytes(bytes, LGUEST_NAME) === -1) {
 		throw notForLguest("was built without CONFIG_LGUEST_GUEST");
 	}
-	const { end } = physicalExtent(elf);
-	requireRoom(ramBytes, end);
-	placeSegments(memory, elf);
-	return { start: physicalEntry(elf), end, alignment: DEFAULT_ALIGNMENT };
 }
 
 /** What the guest's code in Linux calls itself. */
@@ -172,11 +202,15 @@ function placeInitrd(
 	kernelEnd: number,
 ): number {
 	if (initrd === undefined) return 0;
-	const pages = Math.ceil(initrd.length / LGUEST_PAGE_BYTES);
-	const lengthBytes = pages * LGUEST_PAGE_BYTES;
+	const lengthBytes = wholePages(initrd);
 	requireRoom(ramBytes, kernelEnd + lengthBytes);
 	memory.write(ramBytes - lengthBytes, initrd);
 	return lengthBytes;
+}
+
+function wholePages(initrd: Uint8Array | undefined): number {
+	const pages = Math.ceil((initrd?.length ?? 0) / LGUEST_PAGE_BYTES);
+	return pages * LGUEST_PAGE_BYTES;
 }
 
 function writeBootParams(
