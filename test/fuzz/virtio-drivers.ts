@@ -72,6 +72,23 @@ class EchoSockets implements VsockBackend {
 	attach(): void {}
 }
 
+/** Asks every driver for hints and figures, as soon as it says that it is ready. */
+class AskingBalloon extends Balloon {
+	readonly #balloon: MemoryBalloon;
+
+	constructor(balloon: MemoryBalloon, memory: GuestMemory) {
+		super(balloon, memory);
+		this.#balloon = balloon;
+	}
+
+	override start(): void {
+		super.start();
+		// Whoever starts over, or has nothing to say, is no finding.
+		this.#balloon.requestHints().catch(() => {});
+		this.#balloon.statistics().catch(() => {});
+	}
+}
+
 type DeviceMaker = (memory: GuestMemory) => DeviceModel;
 
 const DEVICES: Record<string, DeviceMaker> = {
@@ -82,7 +99,7 @@ const DEVICES: Record<string, DeviceMaker> = {
 	net: () => new Net(echo(), new Uint8Array(6)),
 	"9p": () => new NineP(new MemoryFiles({ sizeBytes: 1 << 20 }), "hostile"),
 	vsock: () => new Vsock(new EchoSockets()),
-	balloon: (memory) => new Balloon(new MemoryBalloon(), memory),
+	balloon: (memory) => new AskingBalloon(new MemoryBalloon(), memory),
 };
 
 function setUp(make: DeviceMaker, legacy: boolean) {
