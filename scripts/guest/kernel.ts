@@ -1,8 +1,9 @@
 /**
  * The default guest's kernel: Debian's `linux-source-6.1`, our driver for the
  * lguest bus added to it, and `guests/default/kernel.config` for a
- * configuration. It takes a while, so it is built only on demand, in the
- * cache, where a second build finds most of its work done.
+ * configuration. It takes minutes, so it is built only on demand, in the cache,
+ * and every time from nothing: what an earlier build leaves may have been made
+ * in another way.
  *
  * `scripts/guest-build.ts` relies on it.
  */
@@ -44,6 +45,7 @@ export const BUILT_BY = {
 /** The bzImage; progress goes to standard error. */
 export async function buildKernel(): Promise<Uint8Array> {
 	const source = await unpackSource();
+	await make(source, ["mrproper"]);
 	await addDriver(source);
 	await configure(source);
 	await make(source, ["-j2", "bzImage"]);
@@ -106,7 +108,7 @@ function options(text: string): [string, string][] {
 	);
 }
 
-/** What there is of an older build is used again. */
+/** Throws if it fails. */
 async function make(
 	source: string,
 	args: readonly string[],
