@@ -39,6 +39,8 @@ export interface VirtioGuestOptions {
 	}[];
 	readonly transport: TransportName;
 	readonly packedRings: boolean;
+	/** Default: 128. */
+	readonly memoryMib?: number;
 	/**
 	 * Where the guest's vsock is reached; on port 5000 it hears an echo, on 5002
 	 * it says how large its balloon shall be, on 5003 it hears what it has hinted.
@@ -193,7 +195,7 @@ async function main(options: VirtioGuestOptions): Promise<void> {
 		await startPeer(options, nets);
 	}
 	const machine = await Machine.create({
-		memoryBytes: 128 << 20,
+		memoryBytes: (options.memoryMib ?? 128) << 20,
 		kernel: readFileSync(options.kernel),
 		initrd: readFileSync(options.initrd),
 		commandLine: [
