@@ -11,6 +11,7 @@
 import { readFile } from "node:fs/promises";
 import { type ConsoleBackend, type EngineKind, Machine } from "../src/index.ts";
 import { nodeDecompressors } from "../src/node/decompress.ts";
+import { optimiseEarly } from "../src/node/early-optimising.ts";
 import { keepHeapSmall } from "../src/node/heap.ts";
 import { debianAsset } from "./debian.ts";
 import { initramfs, PROMPT } from "./initramfs.ts";
@@ -79,6 +80,7 @@ export class MachineSession {
 		options: SessionOptions,
 	): Promise<MachineSession | undefined> {
 		keepHeapSmall();
+		optimiseEarly();
 		const kernel = await debianAsset("kernel-686");
 		const initrd = await initramfs();
 		if (kernel === undefined || initrd === undefined) return undefined;

@@ -14,6 +14,7 @@ import { parseCommandLine, type RunOptions } from "./arguments.ts";
 import { isClassic, parseClassic } from "./classic-arguments.ts";
 import { classicCommand } from "./classic-command.ts";
 import { diskCommand } from "./disk-command.ts";
+import { optimiseEarly } from "./early-optimising.ts";
 import { execCommand } from "./exec-command.ts";
 import { keepHeapSmall } from "./heap.ts";
 import { infoCommand } from "./info-command.ts";
@@ -23,6 +24,7 @@ import { topCommand } from "./top-command.ts";
 
 async function main(args: readonly string[]): Promise<number> {
 	keepHeapSmall();
+	optimiseEarly();
 	if (isClassic(args)) return classicCommand(parseClassic(args));
 	const command = parseCommandLine(args);
 	switch (command.kind) {
