@@ -82,6 +82,7 @@ export interface SemanticsSource {
 /** What `tlb-fill.ts` and `direct-operations.ts` generate, as imports of everything else. */
 type ShortWays = Pick<EngineImports, "translate" | "fetchPage" | "system"> & {
 	fill(): number;
+	readAcross(): number;
 };
 
 const I32 = "i32" as const;
@@ -98,7 +99,7 @@ export const TABLE_SLOTS = MOST_HANDLERS + MOST_REGIONS;
 
 export class ColdEngine {
 	readonly #memory: WebAssembly.Memory;
-	readonly #imports: EngineImports & { fill(): number };
+	readonly #imports: EngineImports & ShortWays;
 	readonly #source: SemanticsSource;
 	readonly #handlers = new Map<number, ColdForm>();
 	readonly #byNumber: ColdForm[] = [];

@@ -9,6 +9,7 @@
 
 import { i32Value } from "../../wasm/constant.ts";
 import {
+	call,
 	type Expression,
 	i32Const,
 	i64ConstParts,
@@ -16,7 +17,7 @@ import {
 } from "../../wasm/expression.ts";
 import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
 import type { LoadOpName } from "../../wasm/opcodes.ts";
-import type { Local } from "../../wasm/references.ts";
+import type { FunctionRef, Local } from "../../wasm/references.ts";
 import { AUX_CF_SHIFT } from "../flags.ts";
 import type { Flag, I32, I64, Integer, Value } from "../semantics/emitter.ts";
 import { BUDGET, FLAG_AUX, ZERO } from "../state.ts";
@@ -32,7 +33,7 @@ import {
 	type PendingFlags,
 } from "./hot-flags.ts";
 import type { HotRegisters } from "./hot-registers.ts";
-import type { InstructionContext } from "./instruction-emitter.ts";
+import type { InstructionContext, Intent } from "./instruction-emitter.ts";
 import { RECORD_LENGTH, RECORD_PAGE_OFFSET } from "./record.ts";
 
 /** An instruction that can only run cold: it calls out or ends in a way regions do not know. */
@@ -48,6 +49,14 @@ export type Ending =
 	| "conditional"
 	/** To where the `target` local says. */
 	| "dynamic";
+
+/** What regions need besides what every handler does. */
+export interface RegionContext extends InstructionContext {
+	/** See `hot-flags.ts`. */
+	readonly settle: FunctionRef;
+	/** See `tlb-fill.ts`. */
+	readonly readAcross: FunctionRef;
+}
 
 /** Where an instruction stands in its region. */
 export interface HotInstruction {
@@ -76,12 +85,14 @@ export interface HotInstruction {
 	readonly stop: () => void;
 }
 
+const VECTOR_BYTES = 16;
 /** Mnemonics that set flags of exactly a + b or a - b. */
 const PLAIN = new Set([
 	...["ADD", "XADD", "SUB", "CMP", "NEG", "CMPXCHG", "SCAS", "CMPS"],
 ]);
 
 export class HotEmitter extends ColdEmitter {
+	declare readonly context: RegionContext;
 	ending: Ending = "next";
 	/** Condition of a conditional ending. */
 	taken: I32 | undefined;
@@ -93,7 +104,7 @@ export class HotEmitter extends ColdEmitter {
 
 	constructor(
 		code: FunctionBuilder,
-		context: InstructionContext,
+		context: RegionContext,
 		instruction: HotInstruction,
 	) {
 		super(code, context, instruction.form, {
@@ -180,6 +191,33 @@ export class HotEmitter extends ColdEmitter {
 		this.flagState = "saved";
 		super.loop(body);
 		this.flagState = "saved";
+	}
+
+	/**
+	 * Vectors are read where they lie by those who copy memory, and that a page
+	 * ends in the middle is no reason for the cold engine.
+	 */
+	protected override hostAddress(
+		segment: number | "data",
+		linear: Integer,
+		bytes: number,
+		intent: Intent,
+	): I32 {
+		const { bail } = this.#instruction;
+		if (bytes !== VECTOR_BYTES || intent !== "read") {
+			return super.hostAddress(segment, linear, bytes, intent);
+		}
+		const host = this.variable(this.i32(0));
+		this.code.block((done) => {
+			this.code.block((across) => {
+				host.set(this.fastHost(linear, bytes, intent, bail, across));
+				this.code.br(done);
+			});
+			const args = [this.wrap(linear), this.i32(bytes)].map(expr);
+			host.set(call(this.context.readAcross, ...args) as Value as I32);
+			this.code.brIf(bail, expr(this.eqz(host.get())));
+		});
+		return host.get();
 	}
 
 	// Registers and flag words in locals

@@ -194,10 +194,10 @@ export abstract class InstructionEmitter extends StateEmitter {
 		this.code.block((slow) => {
 			this.#skipUnlessPageIsSafe(segment, offset as I32, intent, slow);
 			const linear = this.linearAddress(segment, offset);
-			const host = this.let(this.#fastHost(linear, width / 8, intent, slow));
+			const host = this.let(this.fastHost(linear, width / 8, intent, slow));
 			result.set(host);
-			const inPage = this.and(host, this.i32(PAGE_BYTES - 1));
-			this.#tell(intent, host, this.sub(this.i32(PAGE_BYTES), inPage));
+			const page = this.and(host, this.i32(-PAGE_BYTES));
+			this.#tell(intent, page, this.i32(PAGE_BYTES));
 		});
 		return result.get();
 	}
@@ -319,14 +319,14 @@ export abstract class InstructionEmitter extends StateEmitter {
 		intent: Intent,
 	): I32 {
 		if (this.bail !== undefined) {
-			const host = this.let(this.#fastHost(linear, bytes, intent, this.bail));
+			const host = this.let(this.fastHost(linear, bytes, intent, this.bail));
 			this.#tell(intent, host, this.i32(bytes));
 			return host;
 		}
 		const host: Variable<"i32"> = this.variable(this.i32(0));
 		this.code.block((done) => {
 			this.code.block((slow) => {
-				host.set(this.#fastHost(linear, bytes, intent, slow));
+				host.set(this.fastHost(linear, bytes, intent, slow));
 				this.code.br(done);
 			});
 			host.set(this.#translate(segment, linear, bytes, intent));
@@ -337,8 +337,14 @@ export abstract class InstructionEmitter extends StateEmitter {
 		return found;
 	}
 
-	/** The TLB fast path: branches to `slow` unless it holds. */
-	#fastHost(linear: Integer, bytes: number, intent: Intent, slow: Label): I32 {
+	/** The TLB fast path: branches to `slow` unless it holds, to `across` where the access ends in the next page. */
+	protected fastHost(
+		linear: Integer,
+		bytes: number,
+		intent: Intent,
+		slow: Label,
+		across = slow,
+	): I32 {
 		const address = this.let(this.wrap(linear));
 		if (linear.type === "i64") {
 			const high = this.wrap(this.shrU(linear as I64, this.i64(32)));
@@ -358,7 +364,7 @@ export abstract class InstructionEmitter extends StateEmitter {
 		if (bytes > 1) {
 			const offset = this.and(address, this.i32(PAGE_BYTES - 1));
 			const last = this.i32(PAGE_BYTES - bytes);
-			this.code.brIf(slow, expr(this.gtU(offset, last)));
+			this.code.brIf(across, expr(this.gtU(offset, last)));
 		}
 		return this.add(address, this.and(entry, this.i32(-PAGE_BYTES)));
 	}

@@ -14,7 +14,7 @@
 
 import { i32Const, load, localGet } from "../../wasm/expression.ts";
 import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
-import type { FunctionRef, Local } from "../../wasm/references.ts";
+import type { Local } from "../../wasm/references.ts";
 import { type Exits, structure } from "../../wasm/structurer.ts";
 import { type Mode, modeCodeSize } from "../mode.ts";
 import type { I32, I64, Integer, Value } from "../semantics/emitter.ts";
@@ -23,10 +23,9 @@ import { expr } from "./arithmetic-emitter.ts";
 import { packColdExit, pageDistance, unpackColdExit } from "./cold-exit.ts";
 import type { EmitForm } from "./cold-loop.ts";
 import { addressingOf } from "./form.ts";
-import { HotEmitter } from "./hot-emitter.ts";
+import { HotEmitter, type RegionContext } from "./hot-emitter.ts";
 import { type FlagState, HotFlags } from "./hot-flags.ts";
 import { HotRegisters } from "./hot-registers.ts";
-import type { InstructionContext } from "./instruction-emitter.ts";
 import { RECORD_BYTES, RECORD_PAGE_OFFSET, writeRecord } from "./record.ts";
 import type { RegionBlock, RegionInstruction, RegionShape } from "./region.ts";
 import { type RegionGraph, regionGraph } from "./region-graph.ts";
@@ -36,12 +35,6 @@ import { STATUS_COLD, STATUS_JUMP, STATUS_STOP } from "./status.ts";
 const PAGE = 4096;
 /** Code that most instructions come to. */
 const USUAL_INSTRUCTION_BYTES = 96;
-
-/** What regions need besides what every handler does. */
-export interface RegionContext extends InstructionContext {
-	/** See `hot-flags.ts`. */
-	readonly settle: FunctionRef;
-}
 
 /** Names a way out by a branch, for learning where it leads: 0 = nobody asks. */
 export type NameExit = (offset: number) => number;

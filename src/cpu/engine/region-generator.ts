@@ -13,14 +13,14 @@ import type { Instruction } from "../decode/instruction.ts";
 import { type Mode, modeCodeSize } from "../mode.ts";
 import type { EmitForm } from "./cold-loop.ts";
 import { addressingOf, formKey } from "./form.ts";
-import { HotEmitter, NotHot } from "./hot-emitter.ts";
+import { HotEmitter, NotHot, type RegionContext } from "./hot-emitter.ts";
 import { HotFlags, settleImport } from "./hot-flags.ts";
 import { HotRegisters } from "./hot-registers.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
 import { withKernels } from "./kernel-module.ts";
 import { RECORD_BYTES, writeRecord } from "./record.ts";
 import type { RegionShape } from "./region.ts";
-import { RegionBuilder, type RegionContext } from "./region-builder.ts";
+import { RegionBuilder } from "./region-builder.ts";
 
 /** Bits of an exit's name below those of the region's table slot. */
 export const EXIT_BITS = 10;
@@ -93,12 +93,17 @@ export class RegionGenerator {
 		kernels: ReadonlySet<string>,
 	): (long: boolean) => RegionContext {
 		const base = this.#meanings.declareImports(module, kernels);
+		const readAcross = module.importFunction(
+			...["cpu", "readAcross"],
+			["i32", "i32"],
+			["i32"],
+		);
 		const settles = [false, true].map((long) =>
 			module.importFunction("cpu", ...settleImport(long)),
 		);
 		return (long) => {
 			const settle = settles[long ? 1 : 0] as FunctionRef;
-			return { ...base, settle };
+			return { ...base, settle, readAcross };
 		};
 	}
 

@@ -4,6 +4,9 @@
  * dirty for writes) and allow the access. Anything else, faults included, is
  * for `mmu/page-walk.ts`, which this never contradicts.
  *
+ * Beside it, what a copy of unaligned data does at every page's end: reading
+ * from two pages at once.
+ *
  * A guest that switches address spaces misses at every page it touches again;
  * TypeScript would be most of what such a guest waits for.
  *
@@ -43,6 +46,7 @@ import {
 	CR3,
 	CR4,
 	PDPTE,
+	SCRATCH,
 	TABLES,
 	TABLES_NX,
 	TABLES_PAE,
@@ -50,7 +54,7 @@ import {
 	TLB_READ_MASK,
 } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
-import { INTENT_BITS } from "./instruction-emitter.ts";
+import { INTENT_BITS, INTENT_READ } from "./instruction-emitter.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 
 const PAGE = 4096;
@@ -73,6 +77,8 @@ export interface TlbFill {
 	readonly fetchPage: FunctionRef;
 	/** (linear address, TLB flag that must come out set) → the new entry, or 0 with nothing changed. */
 	readonly fill: FunctionRef;
+	/** (linear address, bytes) of a read that crosses into the next page → host address of a copy, or 0. */
+	readonly readAcross: FunctionRef;
 }
 
 /** Adds them to a module; the slow ones are the imports they fall back on. */
@@ -84,6 +90,12 @@ export function defineTlbFill(
 ): TlbFill {
 	const fill = module.declareFunction(["i32", "i32"], ["i32"], "fill");
 	module.defineFunction(fill, fillBody(context, ramBytes));
+	const readAcross = module.declareFunction(
+		["i32", "i32"],
+		["i32"],
+		"readAcross",
+	);
+	module.defineFunction(readAcross, readAcrossBody(context, fill));
 	const translate = module.declareFunction(
 		["i32", "i32", "i32", "i32"],
 		["i32"],
@@ -91,7 +103,7 @@ export function defineTlbFill(
 	);
 	module.defineFunction(
 		translate,
-		translateBody(context, fill, slow.translate),
+		translateBody(context, { fill, readAcross, slow: slow.translate }),
 	);
 	const fetchPage = module.declareFunction(
 		["i32", "i32"],
@@ -102,14 +114,13 @@ export function defineTlbFill(
 		fetchPage,
 		fetchPageBody(context, fill, slow.fetchPage),
 	);
-	return { translate, fetchPage, fill };
+	return { translate, fetchPage, fill, readAcross };
 }
 
 /** (low, high, bytes, how) → host address. */
 function translateBody(
 	context: CodeContext,
-	fill: FunctionRef,
-	slow: FunctionRef,
+	{ fill, readAcross, slow }: Record<string, FunctionRef>,
 ): FunctionBuilder {
 	const code = new FunctionBuilder(["i32", "i32", "i32", "i32"], ["i32"]);
 	const e = new StateEmitter(code, context);
@@ -118,11 +129,17 @@ function translateBody(
 	) as [I32, I32, I32, I32];
 	code.block((leave) => {
 		code.brIf(leave, expr(high));
-		const end = e.add(e.and(low, e.i32(PAGE - 1)), bytes);
-		code.brIf(leave, expr(e.gtU(end, e.i32(PAGE))));
 		const watched = e.and(e.readState(TLB_READ_MASK) as I32, e.i32(TLB_NEVER));
 		code.brIf(leave, expr(watched));
-		const intent = e.and(how, e.i32((1 << INTENT_BITS) - 1));
+		const intent = e.let(e.and(how, e.i32((1 << INTENT_BITS) - 1)));
+		const end = e.add(e.and(low, e.i32(PAGE - 1)), bytes);
+		code.if(expr(e.gtU(end, e.i32(PAGE))), () => {
+			code.brIf(leave, expr(e.ne(intent, e.i32(INTENT_READ))));
+			const copy = call(readAcross, expr(low), expr(bytes)) as Value as I32;
+			const host = e.let(copy);
+			code.brIf(leave, expr(e.eqz(host)));
+			code.return(expr(host));
+		});
 		const user = e.eq(e.readState(CPL) as I32, e.i32(3));
 		const write = e.select(
 			user,
@@ -140,6 +157,43 @@ function translateBody(
 		code.return(expr(e.add(low, e.and(entry, e.i32(-PAGE)))));
 	});
 	code.return(call(slow, ...[low, high, bytes, how].map(expr)));
+	return code;
+}
+
+/** (linear, bytes) → host address of a copy of what lies in two pages that may be read; 0 = not for us. */
+function readAcrossBody(
+	context: CodeContext,
+	fill: FunctionRef,
+): FunctionBuilder {
+	const code = new FunctionBuilder(["i32", "i32"], ["i32"]);
+	const e = new StateEmitter(code, context);
+	const [linear, bytes] = [0, 1].map(
+		(index) => localGet(code.param(index)) as Value as I32,
+	) as [I32, I32];
+	code.block((leave) => {
+		const mask = e.let(e.readState(TLB_READ_MASK) as I32);
+		const hostOf = (address: I32): I32 => {
+			const slot = e.and(e.shrU(address, e.i32(10)), e.i32(0x3f_fffc));
+			const entry = e.variable(load("i32.load", expr(slot), TLB_BASE) as I32);
+			code.if(expr(e.eqz(e.and(entry.get(), mask))), () => {
+				entry.set(call(fill, expr(address), expr(mask)) as Value as I32);
+				code.brIf(leave, expr(e.eqz(entry.get())));
+			});
+			return e.let(e.add(address, e.and(entry.get(), e.i32(-PAGE))));
+		};
+		const second = e.let(e.and(e.add(linear, bytes), e.i32(-PAGE)));
+		// The end of linear space is another matter.
+		code.brIf(leave, expr(e.eqz(second)));
+		const from = hostOf(linear);
+		const rest = hostOf(second);
+		const head = e.let(e.sub(second, linear));
+		const copy = e.i32(context.stateBase + SCRATCH.offset);
+		code.memoryCopy(expr(copy), expr(from), expr(head));
+		const behind = e.add(copy, head);
+		code.memoryCopy(expr(behind), expr(rest), expr(e.sub(bytes, head)));
+		code.return(expr(copy));
+	});
+	code.return(expr(e.i32(0)));
 	return code;
 }
 

@@ -276,7 +276,8 @@ export interface Emitter {
 	 * For string instructions: address of the byte in linear memory when the
 	 * access of `width` bits at segment:offset is plain RAM on the fast path,
 	 * else 0. The same holds for what follows, up to the page's end, which is
-	 * where the address is a multiple of 4096. Raises nothing.
+	 * where the address is a multiple of 4096, and for what precedes it in the
+	 * page, where the offset does not go below zero. Raises nothing.
 	 */
 	fastAddress(
 		segment: number | "data",

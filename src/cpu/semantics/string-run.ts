@@ -2,8 +2,10 @@
  * Many iterations of a REP string instruction at once.
  *
  * A run stays within one page on each side, so one check by `fastAddress`
- * holds for all of it, and moves upwards. Host addresses agree with linear
- * ones in their low twelve bits, so they tell where the page ends.
+ * holds for all of it. Host addresses agree with linear ones in their low
+ * twelve bits, so they tell where the page ends, and where it begins: C
+ * libraries and kernels move blocks downwards as a matter of course, so MOVS
+ * does that by runs, too. The others only run upwards.
  *
  * Relies on the emitter's raw memory operations; `string.ts` decides when a
  * run is taken.
@@ -52,8 +54,18 @@ function destinationSide(
 
 /** Upwards, and every side plain RAM. */
 function isPossible(e: Emitter, sides: readonly Side[]): I32 {
-	const up = e.eqz(e.and(state32(e, EFLAGS), e.i32(EFLAGS_DF)));
-	return sides.reduce((all, { host }) => e.and(all, e.ne(host, e.i32(0))), up);
+	return e.and(e.eqz(isDown(e)), areRam(e, sides));
+}
+
+/** The direction flag: not zero = downwards. */
+function isDown(e: Emitter): I32 {
+	return e.and(state32(e, EFLAGS), e.i32(EFLAGS_DF));
+}
+
+function areRam(e: Emitter, sides: readonly Side[]): I32 {
+	return sides
+		.map(({ host }) => e.ne(host, e.i32(0)))
+		.reduce((all, isRam) => e.and(all, isRam));
 }
 
 function smaller(e: Emitter, a: I32, b: I32): I32 {
@@ -67,28 +79,39 @@ function runLength(
 	width: number,
 	count: Integer,
 	sides: readonly Side[],
+	room = roomOf,
 ): I32 {
 	const limit = state32(e, REP_LIMIT);
 	const wide = e.toWidth(form.addressSize, limit);
 	const few = e.ltU(count, wide);
 	let length: I32 = e.let(e.select(few, e.wrap(count), limit));
 	for (const side of sides) {
-		length = smaller(e, length, roomOf(e, width, side));
+		length = smaller(e, length, room(e, width, side));
 	}
 	return length;
 }
 
 /** Whole elements to the page's end, of which the first is known to be one. */
-function roomOf(e: Emitter, width: number, { host }: Side): I32 {
-	const position = e.and(host, e.i32(PAGE_BYTES - 1));
-	const bytes = e.sub(e.i32(PAGE_BYTES), position);
+function roomOf(e: Emitter, width: number, side: Side): I32 {
+	const bytes = e.sub(e.i32(PAGE_BYTES), positionOf(e, side));
 	return e.let(e.shrU(bytes, e.i32(Math.log2(width / 8))));
 }
 
-/** Moves the side's pointer behind `bytes`. */
+/** Whole elements from the page's start to the end of the first one. */
+function roomBelow(e: Emitter, width: number, side: Side): I32 {
+	const before = e.shrU(positionOf(e, side), e.i32(Math.log2(width / 8)));
+	return e.let(e.add(before, e.i32(1)));
+}
+
+function positionOf(e: Emitter, { host }: Side): I32 {
+	return e.and(host, e.i32(PAGE_BYTES - 1));
+}
+
+/** Moves the side's pointer by `bytes`, which may be negative. */
 function advance(e: Emitter, form: Form, side: Side, bytes: I32): void {
 	const size = form.addressSize;
-	e.writeGpr(side.pointer, size, e.add(side.offset, e.toWidth(size, bytes)));
+	const distance = size === 64 ? e.extendS(bytes) : bytes;
+	e.writeGpr(side.pointer, size, e.add(side.offset, distance));
 }
 
 /** Runs `body` for each byte position of an element in 0 ... lengthBytes. */
@@ -114,42 +137,102 @@ const scaled = (e: Emitter, width: number, elements: I32): I32 =>
 const widthOf = (form: Form): number => form.operands[0]?.width ?? 8;
 
 /**
- * MOVS. When the destination starts inside the source, elements written early
- * are read again later (programs fill memory that way), which a block copy
- * would get wrong.
+ * MOVS. When the destination starts inside the source on the way, elements
+ * written early are read again later (programs fill memory that way), which a
+ * block copy would get wrong.
  */
 export const moveRun: Run = (e, form, count) => {
 	const width = widthOf(form);
 	const from = sourceSide(e, form, width);
 	const to = destinationSide(e, form, width, "write");
+	const sides = [from, to];
+	const down = e.let(isDown(e));
+	const move = { e, form, width, count, from, to };
 	const execute = () => {
-		const length = runLength(e, form, width, count, [from, to]);
-		const bytes = scaled(e, width, length);
-		const one = e.i32(1);
-		const ahead = e.sub(e.sub(to.host, from.host), one);
+		const length = e.variable(e.i32(0));
 		e.if(
-			e.ltU(ahead, e.sub(bytes, one)),
-			() => copyElements(e, width, to.host, from.host, bytes),
-			() => e.copyFast(to.host, from.host, bytes),
+			down,
+			() => length.set(moveDown(move)),
+			() => length.set(moveUp(move)),
 		);
-		advance(e, form, from, bytes);
-		advance(e, form, to, bytes);
-		return length;
+		return length.get();
 	};
-	return { possible: isPossible(e, [from, to]), execute };
+	// Below the page's start the offset may be, too, and wrap.
+	const stays = sides
+		.map((side) => staysAboveZero(e, form, side))
+		.reduce((all, one) => e.and(all, one));
+	const isAllowed = e.or(e.eqz(down), stays);
+	return { possible: e.and(areRam(e, sides), isAllowed), execute };
 };
 
-function copyElements(
-	e: Emitter,
-	width: number,
-	to: I32,
-	from: I32,
-	bytes: I32,
-): void {
-	eachElement(e, width, bytes, (position) => {
-		const value = e.loadFast(e.add(from, position), width);
-		e.storeFast(e.add(to, position), width, value);
-	});
+/** One run of MOVS. */
+interface Move {
+	readonly e: Emitter;
+	readonly form: Form;
+	readonly width: number;
+	readonly count: Integer;
+	readonly from: Side;
+	readonly to: Side;
+}
+
+/** How many elements it moved. */
+function moveUp({ e, form, width, count, from, to }: Move): I32 {
+	const length = runLength(e, form, width, count, [from, to]);
+	const bytes = scaled(e, width, length);
+	const one = e.i32(1);
+	const ahead = e.sub(e.sub(to.host, from.host), one);
+	e.if(
+		e.ltU(ahead, e.sub(bytes, one)),
+		() =>
+			eachElement(e, width, bytes, (position) =>
+				copyElement(
+					e,
+					width,
+					e.add(to.host, position),
+					e.add(from.host, position),
+				),
+			),
+		() => e.copyFast(to.host, from.host, bytes),
+	);
+	advance(e, form, from, bytes);
+	advance(e, form, to, bytes);
+	return length;
+}
+
+/** The same towards lower addresses; the first element is the highest. */
+function moveDown({ e, form, width, count, from, to }: Move): I32 {
+	const length = runLength(e, form, width, count, [from, to], roomBelow);
+	const bytes = scaled(e, width, length);
+	const one = e.i32(1);
+	const behind = e.sub(e.sub(from.host, to.host), one);
+	const lowest = e.let(e.sub(e.i32(width / 8), bytes));
+	e.if(
+		e.ltU(behind, e.sub(bytes, one)),
+		() =>
+			eachElement(e, width, bytes, (position) =>
+				copyElement(
+					e,
+					width,
+					e.sub(to.host, position),
+					e.sub(from.host, position),
+				),
+			),
+		() => e.copyFast(e.add(to.host, lowest), e.add(from.host, lowest), bytes),
+	);
+	const back = e.let(e.neg(bytes));
+	advance(e, form, from, back);
+	advance(e, form, to, back);
+	return length;
+}
+
+/** Whether going down to the page's start does not take the offset below zero. */
+function staysAboveZero(e: Emitter, form: Form, side: Side): I32 {
+	const position = e.toWidth(form.addressSize, positionOf(e, side));
+	return e.geU(side.offset, position);
+}
+
+function copyElement(e: Emitter, width: number, to: I32, from: I32): void {
+	e.storeFast(to, width, e.loadFast(from, width));
 }
 
 /** STOS. */
