@@ -119,6 +119,10 @@ export class ColdLoop {
 	/** The region's exit that leads to `target`, and the region's page; 0 = none. */
 	readonly #source: Local<"i32">;
 	readonly #sourcePage: Local<"i32">;
+	/** Non-zero: control comes out of a region to `target`. */
+	readonly #isWarm: Local<"i32">;
+	/** Non-zero: no branch since a region was left for an instruction it could not do. */
+	readonly #isAside: Local<"i32">;
 	/** What the last regions ended with. */
 	readonly #status: Local<"i32">;
 
@@ -132,6 +136,8 @@ export class ColdLoop {
 		this.#target = code.local("i64");
 		this.#source = code.local("i32");
 		this.#sourcePage = code.local("i32");
+		this.#isWarm = code.local("i32");
+		this.#isAside = code.local("i32");
 		this.#status = code.local("i32");
 	}
 
@@ -360,6 +366,7 @@ export class ColdLoop {
 		const wanted = () => e.readState(LEAVE) as I32;
 		when(STATUS_NEXT, () => {
 			code.if(expr(wanted()), () => this.#stopBehind());
+			this.#comeBack(transfer);
 			this.#advance();
 			code.br(next);
 		});
@@ -391,15 +398,36 @@ export class ColdLoop {
 		this.#return(STATUS_STOP_JUMP);
 	}
 
+	/**
+	 * Behind an instruction that a region was left for, or behind several of
+	 * them, stands more hot code: it is arrived at as by a branch, or all up to
+	 * the next branch would be cold for ever.
+	 */
+	#comeBack(transfer: Label): void {
+		if (this.#context.hot === undefined) return;
+		const code = this.#code;
+		code.if(localGet(this.#isAside), () => {
+			code.set(this.#target, expr(this.#behind()));
+			code.set(this.#source, expr(this.#e.i32(0)));
+			code.set(this.#isWarm, expr(this.#e.i32(1)));
+			code.br(transfer);
+		});
+	}
+
 	/** Leaves the loop with RIP behind the instruction. */
 	#stopBehind(): void {
+		this.#writeBack(this.#behind());
+		this.#return(STATUS_STOP);
+	}
+
+	/** RIP of what follows the instruction. */
+	#behind(): I64 {
 		const length = load(
 			"i32.load8_u",
 			localGet(this.#record),
 			RECORD_LENGTH,
 		) as I32;
-		this.#writeBack(this.#e.add(this.#rip(), this.#e.extendU(length)));
-		this.#return(STATUS_STOP);
+		return this.#e.add(this.#rip(), this.#e.extendU(length));
 	}
 
 	#inlineContinuation(
@@ -452,13 +480,15 @@ export class ColdLoop {
 	#weight(): I32 {
 		const e = this.#e;
 		if (this.#context.hotArrivals < WEIGHT_FROM_REGION) return e.i32(1);
-		const isFromRegion = this.#get(this.#source) as I32;
-		return e.select(isFromRegion, e.i32(WEIGHT_FROM_REGION), e.i32(1)) as I32;
+		const isWarm = this.#get(this.#isWarm) as I32;
+		return e.select(isWarm, e.i32(WEIGHT_FROM_REGION), e.i32(1)) as I32;
 	}
 
 	#forgetSource(): void {
 		if (this.#context.hot === undefined) return;
-		this.#code.set(this.#source, expr(this.#e.i32(0)));
+		for (const local of [this.#source, this.#isWarm, this.#isAside]) {
+			this.#code.set(local, expr(this.#e.i32(0)));
+		}
 	}
 
 	/** Runs the region of a HANDLER_REGION record; comes out behind it where the cold engine has to go on. */
@@ -476,12 +506,14 @@ export class ColdLoop {
 			code.set(this.#source, expr(e.readState(REGION_EXIT)));
 			const page = e.wrap(this.#get(this.#ripPage) as I64);
 			code.set(this.#sourcePage, expr(page));
+			code.set(this.#isWarm, expr(e.i32(1)));
 			code.br(transfer);
 		});
 		code.if(expr(e.eq(status, e.i32(STATUS_STOP))), () =>
 			this.#return(STATUS_STOP),
 		);
 		this.#count64(REGION_COLD_EXITS, e.i32(1));
+		code.set(this.#isAside, expr(e.i32(1)));
 		code.set(this.#record, expr(e.readState(REGION_EXIT)));
 		const offset = load(
 			"i32.load16_u",
