@@ -34,6 +34,7 @@ const cpuVocabulary = ["cpu/*", "memory/"];
 /** What an embedder implements, or picks from, besides the public API. */
 const embedderInterfaces = [
 	"virtio/backends.ts",
+	"virtio/mac-address.ts",
 	"boot/compression.ts",
 	"boot/decompress/",
 ];

@@ -49,21 +49,21 @@ const common: InlineConfig = {
 };
 
 /** The page and the default guest beside it. */
-export async function buildPage(): Promise<void> {
+export async function buildPage(folder = WEB): Promise<void> {
 	await build({
 		...common,
 		root: join(projectRoot, "src/web"),
 		base: "./",
 		build: {
-			outDir: WEB,
+			outDir: folder,
 			emptyOutDir: true,
 			target: "es2022",
 			rollupOptions: { treeshake },
 		},
 	});
-	mkdirSync(join(WEB, "guest"));
+	mkdirSync(join(folder, "guest"));
 	for (const name of GUEST_FILES) {
-		copyFileSync(join(GUEST, name), join(WEB, "guest", name));
+		copyFileSync(join(GUEST, name), join(folder, "guest", name));
 	}
 }
 

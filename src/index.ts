@@ -36,6 +36,7 @@ export {
 	type Assembly,
 	assemble,
 	type Connections,
+	type FileRole,
 	type GuestSurroundings,
 	type OnProgress,
 	type OpenDevices,

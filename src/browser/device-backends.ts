@@ -7,7 +7,8 @@
  * @journey L:302 Network cards without a network
  */
 
-import { type NetworkOptions, type OpenDevices, UsageError } from "../index.ts";
+import type { NetworkOptions, OpenDevices } from "../index.ts";
+import { macOfCard } from "../virtio/mac-address.ts";
 import { BroadcastSwitch } from "./net/broadcast-switch.ts";
 
 /** A network card on a switch that all guests of this origin find by its name. */
@@ -29,7 +30,7 @@ export async function openBrowserDevices(
 	devices: BrowserDevices,
 ): Promise<OpenDevices> {
 	const cards = (devices.nets ?? []).map((net) => ({
-		mac: net.mac === undefined ? chanceMac() : macOf(net.mac),
+		mac: macOfCard(net.mac, crypto.getRandomValues(new Uint8Array(5))),
 		name: net.name,
 	}));
 	const switches: BroadcastSwitch[] = [];
@@ -42,24 +43,4 @@ export async function openBrowserDevices(
 		for (const one of switches) await one.close();
 	};
 	return { virtio: { networks }, close };
-}
-
-/** Six bytes; the first one's lowest bit would say that it is many cards' (IEEE 802). */
-function macOf(text: string): Uint8Array {
-	const isMac = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text);
-	const mac = Uint8Array.from(text.split(":"), (part) =>
-		Number.parseInt(part, 16),
-	);
-	const isMany = ((mac[0] ?? 0) & 1) === 1;
-	if (!isMac || isMany || mac.every((byte) => byte === 0)) {
-		throw new UsageError(`"${text}" is no network card's address.`, {
-			hint: 'One that nobody has starts with "02:", as in "02:00:00:00:00:01".',
-		});
-	}
-	return mac;
-}
-
-/** Nobody's: the second bit says that no maker has given it away. */
-function chanceMac(): Uint8Array {
-	return Uint8Array.of(0x02, ...crypto.getRandomValues(new Uint8Array(5)));
 }

@@ -10,6 +10,7 @@
 import {
 	type BlockBackend,
 	createQcow2,
+	type Qcow2Creation,
 	Qcow2Disk,
 	readQcow2Header,
 	UsageError,
@@ -34,9 +35,9 @@ export async function openOpfsOverlay(
 	const store = await OpfsStore.open(name);
 	try {
 		const { sizeBytes } = disk;
-		if (store.sizeBytes === 0) {
+		if (!(await isMade(store))) {
 			const backing = { name: source, format: "raw" } as const;
-			await createQcow2(store, { sizeBytes, backing });
+			await createOverlay(store, { sizeBytes, backing });
 		}
 		const header = await readQcow2Header(store);
 		if (header.backingName !== source || header.sizeBytes !== sizeBytes) {
@@ -48,6 +49,26 @@ export async function openOpfsOverlay(
 		return await Qcow2Disk.open(store, { backing: disk });
 	} catch (error) {
 		await store.close();
+		throw error;
+	}
+}
+
+/** A tab may have been closed while it made one: then it begins with zeroes. */
+async function isMade(store: OpfsStore): Promise<boolean> {
+	const head = new Uint8Array(4);
+	await store.read(0, head);
+	return head.some((byte) => byte !== 0);
+}
+
+/** Whole or not at all. */
+async function createOverlay(
+	store: OpfsStore,
+	creation: Qcow2Creation,
+): Promise<void> {
+	try {
+		await createQcow2(store, creation);
+	} catch (error) {
+		store.clear();
 		throw error;
 	}
 }

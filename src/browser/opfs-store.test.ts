@@ -41,6 +41,10 @@ class FakeHandle implements SyncAccessHandle {
 		return this.bytes.length;
 	}
 
+	truncate(sizeBytes: number): void {
+		this.bytes = this.bytes.slice(0, sizeBytes);
+	}
+
 	close(): void {}
 }
 
@@ -61,6 +65,18 @@ describe("A store in OPFS", () => {
 		await expect(refused).rejects.toBeInstanceOf(StorageFullError);
 		await expect(refused).rejects.toMatchObject({ code: "ENOSPC" });
 		expect(store.sizeBytes).toBe(1000);
+	});
+
+	it("is empty when cleared, with room for something else", async () => {
+		const handle = new FakeHandle(1500);
+		const store = new OpfsStore(handle, "d");
+		await store.write(0, new Uint8Array(1500).fill(3));
+		store.clear();
+		expect([store.sizeBytes, handle.getSize()]).toEqual([0, 0]);
+		await store.write(500, new Uint8Array(1000).fill(4));
+		const target = new Uint8Array(502);
+		await store.read(0, target);
+		expect([...target.subarray(498)]).toEqual([0, 0, 4, 4]);
 	});
 });
 

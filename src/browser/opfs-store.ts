@@ -21,6 +21,7 @@ export interface SyncAccessHandle {
 	write(source: Uint8Array, options: { at: number }): number;
 	flush(): void;
 	getSize(): number;
+	truncate(sizeBytes: number): void;
 	close(): void;
 }
 
@@ -114,6 +115,12 @@ export class OpfsStore implements ByteStore {
 
 	async flush(): Promise<void> {
 		this.#try(() => this.#handle.flush());
+	}
+
+	/** Gives all its room back. */
+	clear(): void {
+		this.#try(() => this.#handle.truncate(0));
+		this.#sizeBytes = 0;
 	}
 
 	async close(): Promise<void> {

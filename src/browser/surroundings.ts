@@ -1,6 +1,5 @@
 /**
- * What a guest needs of a browser, in its worker: files over `fetch` or from the
- * user's own, decompressors, disks that are read piece by piece, and a turn for
+ * What a guest needs of a browser, in its worker: files over `fetch`, decompressors, disks that are read piece by piece, and a turn for
  * the event loop.
  *
  * Relies on the core, the web platform and the library fzstd; the worker relies
@@ -20,12 +19,12 @@ import {
 	type DiskDescription,
 	type GuestSurroundings,
 	MemoryDisk,
-	type OnProgress,
 	OverlayDisk,
 	UsageError,
 } from "../index.ts";
 import { BlobDisk } from "./blob-disk.ts";
 import { openBrowserDevices } from "./device-backends.ts";
+import { download, readAll } from "./download.ts";
 import { FetchDisk } from "./fetch-disk.ts";
 import { openOpfsOverlay } from "./opfs-overlay.ts";
 
@@ -41,15 +40,18 @@ const decompressors: Decompressors = {
 export const browserSurroundings: GuestSurroundings = {
 	decompressors,
 	breathe,
-	readBytes,
+	readBytes: download,
 	openDisk,
 	openDevices: openBrowserDevices,
 };
 
 async function unpackGzip(bytes: Uint8Array): Promise<Uint8Array> {
-	const packed = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream();
-	const stream = packed.pipeThrough(new DecompressionStream("gzip"));
-	return new Uint8Array(await new Response(stream).arrayBuffer());
+	const { readable, writable } = new DecompressionStream("gzip");
+	const writer = writable.getWriter();
+	// What is wrong with it is told at the other end.
+	writer.write(bytes as Uint8Array<ArrayBuffer>).catch(() => {});
+	writer.close().catch(() => {});
+	return readAll(readable);
 }
 
 const turn = new MessageChannel();
@@ -61,64 +63,6 @@ function breathe(): Promise<void> {
 	return new Promise((resolve) => {
 		waiting.push(resolve);
 		turn.port2.postMessage(undefined);
-	});
-}
-
-async function readBytes(
-	source: ByteSource,
-	role: "kernel" | "initrd",
-	onProgress: OnProgress,
-): Promise<Uint8Array> {
-	if (source instanceof Uint8Array) return source;
-	if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
-	const url = urlOf(source, role);
-	const response = await fetch(url).catch((cause: unknown) => {
-		throw cannotFetch(role, url, "the network does not answer", cause);
-	});
-	if (!response.ok) {
-		throw cannotFetch(role, url, `the server says ${response.status}`);
-	}
-	return readBody(response, role, url, onProgress);
-}
-
-/** Whole or not at all: a kernel that is cut short would crash later. */
-async function readBody(
-	response: Response,
-	role: string,
-	url: string,
-	onProgress: OnProgress,
-): Promise<Uint8Array> {
-	const isPacked = response.headers.has("content-encoding");
-	const total = Number(response.headers.get("content-length") ?? 0);
-	const pieces: Uint8Array<ArrayBuffer>[] = [];
-	let done = 0;
-	const reader = response.body?.getReader();
-	try {
-		for (;;) {
-			const piece = await reader?.read();
-			if (piece === undefined || piece.done) break;
-			pieces.push(piece.value as Uint8Array<ArrayBuffer>);
-			done += piece.value.length;
-			onProgress(`reading the ${role}`, done, total);
-		}
-	} catch (cause) {
-		throw cannotFetch(role, url, "the connection was lost", cause);
-	}
-	if (!isPacked && total !== 0 && done !== total) {
-		throw cannotFetch(role, url, `${done} of ${total} bytes came`);
-	}
-	return new Uint8Array(await new Blob(pieces).arrayBuffer());
-}
-
-function cannotFetch(
-	role: string,
-	url: string,
-	reason: string,
-	cause?: unknown,
-): UsageError {
-	return new UsageError(`The ${role} ${url} cannot be fetched: ${reason}.`, {
-		hint: "Try again, or give another address.",
-		cause,
 	});
 }
 

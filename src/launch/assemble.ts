@@ -11,7 +11,7 @@
 import type { Decompressors } from "../boot/compression.ts";
 import { recogniseKernel } from "../boot/kernel-image.ts";
 import type { RegionService } from "../cpu/index.ts";
-import { LguestError } from "../errors.ts";
+import { LguestError, UsageError } from "../errors.ts";
 import { Machine, type MachineOptions } from "../machine/machine.ts";
 import type { ConsoleBackend } from "../machine/serial-console.ts";
 import type { MachineStatistics } from "../machine/statistics.ts";
@@ -47,6 +47,9 @@ export type OnProgress = (
 	totalBytes?: number,
 ) => void;
 
+/** What a file is to the guest. */
+export type FileRole = "kernel" | "initrd";
+
 /** Opened backends and the machine's options for them. */
 export interface OpenDevices {
 	readonly virtio: VirtioOptions;
@@ -57,10 +60,13 @@ export interface OpenDevices {
 /** What the embedder does in the guest's thread. */
 export interface GuestSurroundings {
 	readonly decompressors: Decompressors;
-	/** All of a kernel or initrd; throws `UsageError` with the source's name in it. */
+	/**
+	 * All of a kernel or initrd at an address: in Node a path or URL, in a browser a
+	 * URL. Throws `UsageError` with the address in it.
+	 */
 	readBytes(
-		source: ByteSource,
-		role: "kernel" | "initrd",
+		address: string,
+		role: FileRole,
 		onProgress: OnProgress,
 		/** More need not be read: it will be refused. */
 		mostBytes?: number,
@@ -111,9 +117,15 @@ export async function assemble(
 		const { kernel: source, initrd: initrdSource } = description;
 		const { memoryBytes = DEFAULT_MEMORY_BYTES, unpack = true } = description;
 		const [kernel, initrd] = await Promise.all([
-			surroundings.readBytes(source, "kernel", onProgress),
+			readSource(source, "kernel", surroundings, onProgress),
 			initrdSource &&
-				surroundings.readBytes(initrdSource, "initrd", onProgress, memoryBytes),
+				readSource(
+					initrdSource,
+					"initrd",
+					surroundings,
+					onProgress,
+					memoryBytes,
+				),
 		]);
 		// Before anything is opened, for an overlay, say, may be made by that.
 		const recognised = recogniseKernel(kernel, {
@@ -147,6 +159,25 @@ export async function assemble(
 		await close();
 		throw error;
 	}
+}
+
+/** Bytes are bytes everywhere; only what addresses mean is the embedder's. */
+async function readSource(
+	source: ByteSource,
+	role: FileRole,
+	surroundings: GuestSurroundings,
+	onProgress: OnProgress,
+	mostBytes?: number,
+): Promise<Uint8Array> {
+	if (source instanceof Uint8Array) return source;
+	if (typeof source === "object" && "arrayBuffer" in source) {
+		return new Uint8Array(await source.arrayBuffer());
+	}
+	const address = typeof source === "object" ? source.href : source;
+	if (typeof address === "string") {
+		return surroundings.readBytes(address, role, onProgress, mostBytes);
+	}
+	throw new UsageError(`A ${role} is an address, a file or bytes.`);
 }
 
 async function openDisks(

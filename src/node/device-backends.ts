@@ -14,6 +14,7 @@ import {
 	type VirtioOptions,
 	type VsockOptions,
 } from "../index.ts";
+import { macOfCard } from "../virtio/mac-address.ts";
 import { DirectoryShare } from "./directory-share.ts";
 import { SharedSwitch } from "./net/shared-switch.ts";
 import { StreamNetwork } from "./net/stream-network.ts";
@@ -99,24 +100,14 @@ async function openNet(
 	{ kind, name, mac }: NetArgument,
 	opened: <One extends { close(): Promise<void> }>(one: One) => One,
 ): Promise<NetworkOptions> {
+	const address = macOfCard(mac, randomBytes(5));
 	if (kind === "tap") {
 		const backend = opened(await TapNetwork.open(name));
-		return { backend, mac: macOf(mac) ?? backend.mac };
+		return { backend, mac: mac === undefined ? backend.mac : address };
 	}
 	const backend =
 		kind === "switch"
 			? opened(await SharedSwitch.open(name))
 			: opened(await StreamNetwork.open(name));
-	return { backend, mac: macOf(mac) ?? chanceMac() };
-}
-
-function macOf(text: string | undefined): Uint8Array | undefined {
-	return text === undefined
-		? undefined
-		: Buffer.from(text.replaceAll(":", ""), "hex");
-}
-
-/** Nobody's: the second bit says that no maker has given it away. */
-function chanceMac(): Uint8Array {
-	return Uint8Array.of(0x02, ...randomBytes(5));
+	return { backend, mac: address };
 }

@@ -11,8 +11,8 @@
 import { fileURLToPath } from "node:url";
 import {
 	type BlockBackend,
-	type ByteSource,
 	type DiskDescription,
+	type FileRole,
 	type GuestSurroundings,
 	MemoryDisk,
 	type OnProgress,
@@ -42,14 +42,12 @@ export function breathe(): Promise<void> {
 }
 
 async function readBytes(
-	source: ByteSource,
-	role: "kernel" | "initrd",
+	address: string,
+	role: FileRole,
 	onProgress: OnProgress,
 	mostBytes?: number,
 ): Promise<Uint8Array> {
-	if (source instanceof Uint8Array) return source;
-	if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
-	const path = pathOf(source, role);
+	const path = pathOf(address, role);
 	if (/^https?:/.test(path)) return download(path, role);
 	return readInputFile(path, role, onProgress, mostBytes);
 }

@@ -4,6 +4,7 @@
  * @journey P:485 Cables on the command line
  */
 
+import { macFromText } from "../../virtio/mac-address.ts";
 import { badOption, runOption } from "./option.ts";
 
 /** One `--net`. */
@@ -18,7 +19,6 @@ export interface NetArgument {
 
 /** Of a switch, which is a part of a path, or of an interface. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$/;
-const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
 const HINT =
 	"Try --net switch:NAME, --net tap:INTERFACE or --net socket:PATH, each with ,mac=02:00:00:00:00:01 if you like.";
 
@@ -32,7 +32,7 @@ function parseNet(text: string): NetArgument | undefined {
 	if (kind === "" || !isName) {
 		throw badOption(`--net "${text}" is not understood.`, HINT);
 	}
-	if (mac !== undefined && (!MAC.test(mac) || isForMany(mac))) {
+	if (mac !== undefined && macFromText(mac) === undefined) {
 		throw badOption(
 			`"${mac}" is no address for a network card.`,
 			"Its first byte is even, as in 02:00:00:00:00:01.",
@@ -43,10 +43,6 @@ function parseNet(text: string): NetArgument | undefined {
 		name,
 		...(mac !== undefined && { mac }),
 	};
-}
-
-function isForMany(mac: string): boolean {
-	return (Number.parseInt(mac, 16) & 1) === 1;
 }
 
 export const netOption = runOption<"nets", readonly NetArgument[] | undefined>({

@@ -27,7 +27,10 @@ export interface Qcow2Creation {
 const HEADER_BYTES = 104;
 const REFCOUNT_ORDER = 4;
 
-/** Writes the image to an empty store and flushes it. */
+/**
+ * Writes the image to an empty store and flushes it. What makes it an image
+ * comes last: one that was not finished begins with zeroes.
+ */
 export async function createQcow2(
 	store: ByteStore,
 	creation: Qcow2Creation,
@@ -65,7 +68,9 @@ export async function createQcow2(
 	for (let cluster = 0; cluster < clusters; cluster++) {
 		counts.setUint16(cluster * 2, 1);
 	}
-	await store.write(0, image);
+	await store.write(clusterBytes, image.subarray(clusterBytes));
+	await store.flush();
+	await store.write(0, image.subarray(0, clusterBytes));
 	await store.flush();
 }
 

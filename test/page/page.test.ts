@@ -1,0 +1,196 @@
+/**
+ * The page that `npm run web` builds, in Debian's Chromium: what its user sees
+ * when all goes well. Skipped where there is no Chromium or no default guest.
+ */
+
+import type { Browser, BrowserContext } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { greeterCode, multibootImage } from "../boot/multiboot-image.ts";
+import {
+	canBoot,
+	drop,
+	MINUTE,
+	newUser,
+	openBrowser,
+	openPage,
+	PROMPT,
+} from "./guest-page.ts";
+import { PageServer } from "./page-server.ts";
+
+/** The page's time may be off by what a message to the guest takes. */
+const CLOCK_SLACK_S = 2;
+const FROZEN_MS = 3000;
+
+describe.skipIf(!canBoot)("The page", { timeout: 2 * MINUTE }, () => {
+	let server: PageServer;
+	let browser: Browser;
+	let user: BrowserContext;
+
+	beforeAll(async () => {
+		server = await PageServer.start();
+		browser = await openBrowser();
+	}, MINUTE);
+
+	beforeEach(async () => {
+		user = await newUser(browser);
+		return () => user.close();
+	});
+
+	afterAll(async () => {
+		await browser?.close();
+		await server?.close();
+	});
+
+	const open = (hash = "") => openPage(user, `${server.url}#${hash}`);
+
+	it("boots, and runs what is typed", async () => {
+		const tab = await open();
+		const guest = tab.guest();
+		await guest.shows(PROMPT);
+		expect(await guest.run("echo $((6 * 7)); tty")).toBe("42\n/dev/hvc0\n");
+		await guest.isIn("running");
+		expect(tab.errors).toEqual([]);
+	});
+
+	it("tells the guest the terminal's size, also when it changes", async () => {
+		const tab = await open();
+		const guest = tab.guest();
+		await guest.shows(PROMPT);
+		const wide = await guest.run("stty size");
+		await tab.page.setViewportSize({ width: 640, height: 900 });
+		await expect.poll(() => guest.run("stty size")).not.toBe(wide);
+		const columns = (size: string) => Number(size.split(" ")[1]);
+		const narrow = await guest.run("stty size");
+		expect(columns(narrow)).toBeGreaterThan(40);
+		expect(columns(narrow)).toBeLessThan(columns(wide));
+		// What fits is what the guest believes fits.
+		const line = "x".repeat(columns(narrow));
+		expect(await guest.run(`printf %0${columns(narrow)}d 0; echo`)).toBe(
+			`${line.replaceAll("x", "0")}\n`,
+		);
+	});
+
+	it("keeps a disk over a reload", async () => {
+		const tab = await open("blank=16&keep=notes");
+		const guest = tab.guest();
+		await guest.shows(PROMPT);
+		await guest.run("mkfs.ext4 -q /dev/vda && mount /dev/vda /mnt");
+		await guest.run("echo remember me > /mnt/note && umount /mnt && sync");
+		await tab.page.reload();
+		await guest.shows(PROMPT);
+		await guest.run("mount /dev/vda /mnt");
+		expect(await guest.run("cat /mnt/note")).toBe("remember me\n");
+	});
+
+	it("boots a kernel that is dropped on it", async () => {
+		const tab = await open();
+		const guest = tab.guest();
+		await guest.shows(PROMPT);
+		const bytes = multibootImage(greeterCode("dropped kernel speaking"));
+		await drop(guest.section, [{ name: "greeter", bytes }]);
+		await guest.shows("dropped kernel speaking");
+		await guest.isIn("running");
+	});
+
+	it("lets two guests side by side reach each other, and a third in another tab", async () => {
+		const tab = await open(
+			"net=lab&address=10.0.0.1;net=lab&address=10.0.0.2;net=other&address=10.0.0.3",
+		);
+		const [first, second, outsider] = [1, 2, 3].map((n) => tab.guest(n));
+		if (!first || !second || !outsider) throw new Error("there are three");
+		const other = await open("net=lab&address=10.0.0.4");
+		const distant = other.guest();
+		for (const guest of [first, second, outsider, distant]) {
+			await guest.shows(PROMPT);
+		}
+		await distant.run("ping -c 1 -W 9 10.0.0.1");
+		await tab.page.bringToFront();
+		await first.run("ping -c 1 -W 9 10.0.0.2");
+		await second.run("ping -c 1 -W 9 10.0.0.4");
+		// On another switch, nobody answers.
+		await expect(first.run("ping -c 1 -W 1 10.0.0.3")).rejects.toThrow(
+			"100% packet loss",
+		);
+	});
+
+	it("puts the set-up into a link that brings it back", async () => {
+		const tab = await open("start=no");
+		const first = tab.guest();
+		await first.section.getByText("Set-up").click();
+		await first.field("append").fill("greeting=hello");
+		await first.field("net").fill("lab");
+		await tab.page.getByRole("button", { name: "Add a guest" }).click();
+		await tab.guest(2).isIn("running");
+		await tab.page.getByRole("button", { name: "Copy link" }).click();
+		await tab.page.getByText("The link is").waitFor();
+		const again = await openPage(user, tab.page.url());
+		expect(again.page.url()).toContain("#");
+		await again.guest(1).isIn("idle");
+		expect(await again.guest(1).field("append").inputValue()).toBe(
+			"greeting=hello",
+		);
+		await again.guest(2).shows(PROMPT);
+		expect(await again.guest(2).field("net").inputValue()).toBe("lab");
+		await again.guest(1).button("Start").click();
+		await again.guest(1).shows(PROMPT);
+		expect(await again.guest(1).run("cat /proc/cmdline")).toContain(
+			"greeting=hello",
+		);
+	});
+
+	it("pauses, goes on, stops and starts again", async () => {
+		const tab = await open();
+		const guest = tab.guest();
+		await guest.shows(PROMPT);
+		await guest.button("Pause").click();
+		await guest.isIn("paused");
+		await guest.type("echo a$((1 + 1))b\n");
+		await guest.button("Resume").click();
+		await guest.shows("a2b");
+		await guest.button("Stop").click();
+		await guest.isIn("ended");
+		expect(await guest.cover.innerText()).toContain("The guest was stopped.");
+		await guest.coverButton.click();
+		await guest.shows(PROMPT);
+		expect(await guest.text()).not.toContain("a2b");
+	});
+
+	it("lets a guest power off, and says so", async () => {
+		const guest = (await open()).guest();
+		await guest.shows(PROMPT);
+		await guest.type("poweroff\n");
+		await guest.isIn("ended");
+		expect(await guest.cover.innerText()).toContain("has powered off");
+	});
+
+	it("keeps the guest's clock right while its tab is frozen", async () => {
+		const tab = await open();
+		const guest = tab.guest();
+		await guest.shows(PROMPT);
+		const clocks = async () => {
+			const [now = 0, up = 0] = (await guest.run("date +%s; cat /proc/uptime"))
+				.split(/\s+/)
+				.map(Number);
+			return { off: now - Date.now() / 1000, up, at: performance.now() / 1000 };
+		};
+		const before = await clocks();
+		await tab.page.evaluate(() => {
+			setInterval(() => document.body.append("."), 100);
+		});
+		const session = await user.newCDPSession(tab.page);
+		await session.send("Page.setWebLifecycleState", { state: "frozen" });
+		await new Promise((resolve) => setTimeout(resolve, FROZEN_MS));
+		await session.send("Page.setWebLifecycleState", { state: "active" });
+		const turns = await tab.page.evaluate(
+			() => document.body.textContent?.match(/\.*$/)?.[0].length,
+		);
+		expect(turns).toBeLessThan(FROZEN_MS / 200);
+		const after = await clocks();
+		expect(Math.abs(before.off)).toBeLessThan(CLOCK_SLACK_S);
+		expect(Math.abs(after.off)).toBeLessThan(CLOCK_SLACK_S);
+		const [passed, passedInside] = [after.at - before.at, after.up - before.up];
+		expect(Math.abs(passedInside - passed)).toBeLessThan(CLOCK_SLACK_S);
+		// And its timers fire.
+		await guest.run("sleep 0.1");
+	});
+});
