@@ -105,7 +105,7 @@ export class GuestPanel {
 	#listen(): void {
 		const terminal = this.#terminal;
 		terminal.addEventListener("statechange", () => this.#showState());
-		terminal.addEventListener("leave", () => this.#buttons.pause.focus());
+		terminal.addEventListener("leave", () => this.#leaveTerminal());
 		terminal.addEventListener("trouble", (event) => {
 			const { detail } = event as CustomEvent<Error>;
 			if (terminal.state !== "loading") this.#tell(describeTrouble(detail));
@@ -143,6 +143,13 @@ export class GuestPanel {
 	}
 
 	#followed: unknown;
+
+	/** To the first button that does something: none else takes the keyboard. */
+	#leaveTerminal(): void {
+		Object.values(this.#buttons)
+			.find(({ disabled }) => !disabled)
+			?.focus();
+	}
 
 	async #pauseOrResume(): Promise<void> {
 		if (this.#terminal.state === "paused") this.#terminal.resume();

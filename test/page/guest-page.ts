@@ -5,6 +5,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
 	type Browser,
 	type BrowserContext,
@@ -24,7 +25,7 @@ export const canBoot =
 /** How the default guest's shell prompts. */
 export const PROMPT = "root@lguest:~#";
 export const MINUTE = 60_000;
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 export function openBrowser(): Promise<Browser> {
 	return chromium.launch({
@@ -184,4 +185,18 @@ export async function drop(
 	);
 	await target.dispatchEvent("dragover", { dataTransfer });
 	await target.dispatchEvent("drop", { dataTransfer });
+}
+
+/** Lets all tabs stand still, workers too, as for a browser that saves power. */
+export async function freeze(browser: Browser, ms: number): Promise<void> {
+	const session = await browser.newBrowserCDPSession();
+	const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+	const tabs = processInfo.filter(({ type }) => type === "renderer");
+	const signal = (name: NodeJS.Signals) => {
+		for (const { id } of tabs) process.kill(id, name);
+	};
+	signal("SIGSTOP");
+	await sleep(ms);
+	signal("SIGCONT");
+	await session.detach();
 }

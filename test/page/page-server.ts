@@ -37,6 +37,7 @@ export class PageServer {
 	readonly #server: Server;
 	readonly #sockets = new Set<Socket>();
 	readonly #faults = new Map<string, Fault>();
+	readonly #counts = new Map<string, number>();
 	#closedBytes = 0;
 
 	/** Builds the page into a folder of its own, which goes with the server. */
@@ -83,6 +84,11 @@ export class PageServer {
 		);
 	}
 
+	/** What was asked for, and how often. */
+	get requests(): ReadonlyMap<string, number> {
+		return this.#counts;
+	}
+
 	/** From now on, `path` comes like this. */
 	break(path: string, fault: Fault): void {
 		this.#faults.set(path, fault);
@@ -101,6 +107,7 @@ export class PageServer {
 
 	#answer(request: IncomingMessage, response: ServerResponse): void {
 		const { pathname } = new URL(request.url ?? "/", "http://page");
+		this.#counts.set(pathname, 1 + (this.#counts.get(pathname) ?? 0));
 		const name = pathname === "/" ? "/index.html" : pathname;
 		const path = join(this.#folder, name);
 		if (!statSync(path, { throwIfNoEntry: false })?.isFile()) {

@@ -9,6 +9,7 @@ import { greeterCode, multibootImage } from "../boot/multiboot-image.ts";
 import {
 	canBoot,
 	drop,
+	freeze,
 	MINUTE,
 	newUser,
 	openBrowser,
@@ -82,6 +83,24 @@ describe.skipIf(!canBoot)("The page", { timeout: 2 * MINUTE }, () => {
 		expect(await guest.run("cat /mnt/note")).toBe("remember me\n");
 	});
 
+	it("makes a kept disk anew that a tab had no time to make whole", async () => {
+		const tab = await open("blank=16&keep=begun&start=no");
+		await tab.page.evaluate(async () => {
+			const root = await navigator.storage.getDirectory();
+			const disks = await root.getDirectoryHandle("lguest-disks", {
+				create: true,
+			});
+			const file = await disks.getFileHandle("begun", { create: true });
+			const writable = await file.createWritable();
+			await writable.write(new Uint8Array(70_000));
+			await writable.close();
+		});
+		const guest = tab.guest();
+		await guest.coverButton.click();
+		await guest.shows(PROMPT);
+		expect(await guest.run("cat /sys/block/vda/size")).toBe("32768\n");
+	});
+
 	it("boots a kernel that is dropped on it", async () => {
 		const tab = await open();
 		const guest = tab.guest();
@@ -94,21 +113,20 @@ describe.skipIf(!canBoot)("The page", { timeout: 2 * MINUTE }, () => {
 
 	it("lets two guests side by side reach each other, and a third in another tab", async () => {
 		const tab = await open(
-			"net=lab&address=10.0.0.1;net=lab&address=10.0.0.2;net=other&address=10.0.0.3",
+			"net=lab&address=10.0.0.1&memory=64;net=lab&address=10.0.0.2&memory=64",
 		);
-		const [first, second, outsider] = [1, 2, 3].map((n) => tab.guest(n));
-		if (!first || !second || !outsider) throw new Error("there are three");
-		const other = await open("net=lab&address=10.0.0.4");
-		const distant = other.guest();
-		for (const guest of [first, second, outsider, distant]) {
-			await guest.shows(PROMPT);
-		}
+		const other = await open("net=lab&address=10.0.0.3&memory=64");
+		const [first, second, distant] = [
+			tab.guest(1),
+			tab.guest(2),
+			other.guest(),
+		];
+		for (const guest of [first, second, distant]) await guest.shows(PROMPT);
 		await distant.run("ping -c 1 -W 9 10.0.0.1");
 		await tab.page.bringToFront();
 		await first.run("ping -c 1 -W 9 10.0.0.2");
-		await second.run("ping -c 1 -W 9 10.0.0.4");
-		// On another switch, nobody answers.
-		await expect(first.run("ping -c 1 -W 1 10.0.0.3")).rejects.toThrow(
+		await second.run("ping -c 1 -W 9 10.0.0.3");
+		await expect(first.run("ping -c 1 -W 1 10.0.0.9")).rejects.toThrow(
 			"100% packet loss",
 		);
 	});
@@ -163,7 +181,7 @@ describe.skipIf(!canBoot)("The page", { timeout: 2 * MINUTE }, () => {
 		expect(await guest.cover.innerText()).toContain("has powered off");
 	});
 
-	it("keeps the guest's clock right while its tab is frozen", async () => {
+	it("keeps the guest's clock right over a time in which its tab was frozen", async () => {
 		const tab = await open();
 		const guest = tab.guest();
 		await guest.shows(PROMPT);
@@ -174,17 +192,7 @@ describe.skipIf(!canBoot)("The page", { timeout: 2 * MINUTE }, () => {
 			return { off: now - Date.now() / 1000, up, at: performance.now() / 1000 };
 		};
 		const before = await clocks();
-		await tab.page.evaluate(() => {
-			setInterval(() => document.body.append("."), 100);
-		});
-		const session = await user.newCDPSession(tab.page);
-		await session.send("Page.setWebLifecycleState", { state: "frozen" });
-		await new Promise((resolve) => setTimeout(resolve, FROZEN_MS));
-		await session.send("Page.setWebLifecycleState", { state: "active" });
-		const turns = await tab.page.evaluate(
-			() => document.body.textContent?.match(/\.*$/)?.[0].length,
-		);
-		expect(turns).toBeLessThan(FROZEN_MS / 200);
+		await freeze(browser, FROZEN_MS);
 		const after = await clocks();
 		expect(Math.abs(before.off)).toBeLessThan(CLOCK_SLACK_S);
 		expect(Math.abs(after.off)).toBeLessThan(CLOCK_SLACK_S);

@@ -46,7 +46,8 @@ export class Screen {
 		this.#button.onclick = () => listeners.onStart();
 		this.#cover.append(this.#text, this.#bar, this.#button);
 		const root = owner.attachShadow({ mode: "open", delegatesFocus: true });
-		root.append(sheet, this.#box, this.#cover);
+		// By keyboard its button comes before the terminal, which keeps Tab for itself.
+		root.append(sheet, this.#cover, this.#box);
 		darkness.addEventListener("change", () => this.#paint());
 		this.#paint();
 	}

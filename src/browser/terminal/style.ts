@@ -14,7 +14,7 @@ export const style = `
 [data-scheme="dark"] { --paper: #10141a; --ink: #d8dee6; --button: #cfe3ff; --label: #10141a; }
 [data-scheme="light"] { --paper: #fbfbf8; --ink: #22262b; --button: #1d4f91; --label: #ffffff; }
 .glass { position: absolute; inset: 0; padding: 6px; background: var(--paper); }
-.cover { position: absolute; inset: 0; display: grid; place-content: center; justify-items: center;
+.cover { position: absolute; inset: 0; z-index: 10; display: grid; place-content: center; justify-items: center;
 	gap: 0.75em; padding: 1em; background: var(--paper); color: var(--ink);
 	font: 1rem/1.4 system-ui, sans-serif; text-align: center; }
 .cover.over { inset: auto 0 0 0; border-top: 1px solid var(--ink); }
