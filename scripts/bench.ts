@@ -53,6 +53,9 @@ async function availableEngines(
 		obstacles.ours = "the project is not built; run npm run build";
 		obstacles["ours-cold"] = obstacles.ours;
 	}
+	if (!existsSync("/usr/bin/chromium")) {
+		obstacles["ours-web"] = "chromium is not installed";
+	}
 	if (!existsSync("/usr/bin/qemu-system-i386")) {
 		obstacles.qemu = "qemu-system-i386 is not installed";
 	}

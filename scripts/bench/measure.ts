@@ -29,6 +29,7 @@ import {
 export const ENGINES = [
 	"ours",
 	"ours-cold",
+	"ours-web",
 	"v86",
 	"v86-interpreter",
 	"qemu",
@@ -41,6 +42,7 @@ export type BenchEngine = (typeof ENGINES)[number];
 const DRIVER_NAME: Readonly<Record<string, EngineName>> = {
 	ours: "lguest",
 	"ours-cold": "lguest-cold",
+	"ours-web": "lguest-web",
 	v86: "v86",
 	"v86-interpreter": "v86-interpreter",
 	qemu: "qemu",

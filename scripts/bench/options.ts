@@ -124,7 +124,7 @@ function possibleEngines(mode: Mode): BenchEngine[] {
 	const guestsOnly = ["block", "start", "network"].includes(mode);
 	return ENGINES.filter(
 		(engine) =>
-			!(guestsOnly && engine === "native") &&
+			!(guestsOnly && ["native", "ours-web"].includes(engine)) &&
 			!(mode === "network" && engine.startsWith("v86")),
 	);
 }

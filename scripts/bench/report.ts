@@ -138,6 +138,7 @@ const PAIRS: readonly (readonly [BenchEngine, BenchEngine])[] = [
 	["ours", "v86"],
 	["ours", "qemu"],
 	["ours", "native"],
+	["ours-web", "ours"],
 	["ours-cold", "v86-interpreter"],
 	["ours", "ours-cold"],
 	["qemu", "v86"],

@@ -53,18 +53,30 @@ export async function measureStart(
 	memoryMiB: number,
 ): Promise<Start> {
 	const about = { engine, workload: START.name };
+	try {
+		return await withStarted(engine, memoryMiB, async (session, value) => {
+			const idle = await measureIdle(session, memoryMiB);
+			return { sample: { ...about, value, output: "" }, idle };
+		});
+	} catch (error) {
+		if (!(error instanceof SessionError)) throw error;
+		return { sample: { ...about, failure: error.message } };
+	}
+}
+
+/** Starts `engine` and gives the session at its prompt, and the seconds until there. */
+export async function withStarted<Result>(
+	engine: BenchEngine,
+	memoryMiB: number,
+	act: (session: GuestSession, seconds: number) => Promise<Result>,
+): Promise<Result> {
 	const began = performance.now();
 	const session = new GuestSession(startCommand(engine, memoryMiB), {
 		cwd: projectRoot,
 	});
 	try {
 		await session.waitFor(GUEST_PROMPT, PATIENCE);
-		const value = (performance.now() - began) / 1000;
-		const idle = await measureIdle(session, memoryMiB);
-		return { sample: { ...about, value, output: "" }, idle };
-	} catch (error) {
-		if (!(error instanceof SessionError)) throw error;
-		return { sample: { ...about, failure: error.message } };
+		return await act(session, (performance.now() - began) / 1000);
 	} finally {
 		// npm does not hand a SIGKILL on, and v86 cannot be powered off.
 		const engineProcess = await processOf(session.pid ?? 0);

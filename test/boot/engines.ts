@@ -1,6 +1,6 @@
 /**
- * How each engine is started on the same guest: `lguest` itself, QEMU's TCG and
- * v86, all as child processes with the guest's first serial port on standard
+ * How each engine is started on the same guest: `lguest` itself, in Node and in a
+ * browser, QEMU's TCG and v86, all as child processes with the guest's first serial port on standard
  * input and output. `session.ts` drives any of them; running a boot test on
  * QEMU (`LGUEST_TEST_ENGINE=qemu`) tells a wrong test from a wrong guest.
  */
@@ -13,6 +13,7 @@ import { PROGRAM } from "../../scripts/sources.ts";
 export type EngineName =
 	| "lguest"
 	| "lguest-cold"
+	| "lguest-web"
 	| "qemu"
 	| "v86"
 	| "v86-interpreter";
@@ -40,6 +41,7 @@ const ROOT = new URL("../../", import.meta.url);
 export const CLI = join(PROGRAM, "cli.js");
 
 const V86_GUEST = fileURLToPath(new URL("scripts/bench/v86-guest.ts", ROOT));
+const WEB_GUEST = fileURLToPath(new URL("scripts/bench/web-guest.ts", ROOT));
 
 const DEFAULT_MEMORY_MIB = 256;
 
@@ -50,12 +52,14 @@ export function commandFor(engine: EngineName, image: GuestImage): string[] {
 			return lguest(image, []);
 		case "lguest-cold":
 			return lguest(image, ["--engine", "cold"]);
+		case "lguest-web":
+			return program(WEB_GUEST, image, []);
 		case "qemu":
 			return qemu(image);
 		case "v86":
-			return v86(image, []);
+			return program(V86_GUEST, image, []);
 		case "v86-interpreter":
-			return v86(image, ["--disable-jit"]);
+			return program(V86_GUEST, image, ["--disable-jit"]);
 	}
 }
 
@@ -80,10 +84,15 @@ function lguest(image: GuestImage, options: readonly string[]): string[] {
 	];
 }
 
-function v86(image: GuestImage, options: readonly string[]): string[] {
+/** One that is called as `lguest run` is. */
+function program(
+	path: string,
+	image: GuestImage,
+	options: readonly string[],
+): string[] {
 	return [
 		process.execPath,
-		V86_GUEST,
+		path,
 		...options,
 		...commonOptions(image),
 		...(image.stopAt === undefined ? [] : ["--stop-at", image.stopAt]),

@@ -21,6 +21,8 @@ const TYPES: Readonly<Record<string, string>> = {
 	".js": "text/javascript",
 	".css": "text/css",
 	".json": "application/json",
+	".mjs": "text/javascript",
+	".wasm": "application/wasm",
 };
 
 /** Told for one path; holds until it is mended. */
@@ -30,10 +32,13 @@ export interface Fault {
 	readonly afterBytes: number;
 }
 
+/** Paths on the server, and the files that they are. */
+export type Files = Readonly<Record<string, string>>;
+
 /** On a port of this machine that was free. */
 export class PageServer {
 	readonly #folder: string;
-	readonly #removes: boolean;
+	readonly #more: Files;
 	readonly #server: Server;
 	readonly #sockets = new Set<Socket>();
 	readonly #faults = new Map<string, Fault>();
@@ -41,24 +46,19 @@ export class PageServer {
 	#closedBytes = 0;
 
 	/** Builds the page into a folder of its own, which goes with the server. */
-	static async start(): Promise<PageServer> {
+	static async start(more: Files = {}): Promise<PageServer> {
 		const folder = mkdtempSync(join(tmpdir(), "lguest-page-"));
 		await buildPage(folder);
-		return PageServer.serve(folder, true);
-	}
-
-	/** Serves what is in `folder`. */
-	static async serve(folder: string, removes = false): Promise<PageServer> {
-		const one = new PageServer(folder, removes);
+		const one = new PageServer(folder, more);
 		await new Promise<void>((resolve) =>
 			one.#server.listen(0, "127.0.0.1", resolve),
 		);
 		return one;
 	}
 
-	private constructor(folder: string, removes: boolean) {
+	private constructor(folder: string, more: Files) {
 		this.#folder = folder;
-		this.#removes = removes;
+		this.#more = more;
 		this.#server = createServer((request, response) =>
 			this.#answer(request, response),
 		);
@@ -102,14 +102,14 @@ export class PageServer {
 		const closed = new Promise((resolve) => this.#server.close(resolve));
 		this.#server.closeAllConnections();
 		await closed;
-		if (this.#removes) rmSync(this.#folder, { recursive: true, force: true });
+		rmSync(this.#folder, { recursive: true, force: true });
 	}
 
 	#answer(request: IncomingMessage, response: ServerResponse): void {
 		const { pathname } = new URL(request.url ?? "/", "http://page");
 		this.#counts.set(pathname, 1 + (this.#counts.get(pathname) ?? 0));
 		const name = pathname === "/" ? "/index.html" : pathname;
-		const path = join(this.#folder, name);
+		const path = this.#more[name] ?? join(this.#folder, name);
 		if (!statSync(path, { throwIfNoEntry: false })?.isFile()) {
 			response.writeHead(404).end();
 			return;
