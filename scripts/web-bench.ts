@@ -135,6 +135,8 @@ async function main(args: readonly string[]): Promise<void> {
 	const names =
 		values.only === "all" ? all : (values.only?.split(",") ?? USUAL);
 	await installTools("bench");
+	// So that what is said of the machine names it.
+	await debianAsset("kernel-686");
 	const browser = await chromium.launch({
 		executablePath: CHROMIUM,
 		args: ["--no-sandbox"],

@@ -67,13 +67,18 @@ export async function buildPage(folder = WEB): Promise<void> {
 	}
 }
 
-/** One module beside its declarations. */
-export async function buildElement(): Promise<void> {
+/** Where the custom element goes, beside its declarations. */
+const ELEMENT = join(projectRoot, "dist/browser/terminal");
+
+/** One module. */
+export async function buildElement(folder = ELEMENT): Promise<void> {
+	const output = { codeSplitting: false };
 	await build({
 		...common,
+		worker: { ...common.worker, rollupOptions: { treeshake, output } },
 		root: projectRoot,
 		build: {
-			outDir: join(projectRoot, "dist/browser/terminal"),
+			outDir: folder,
 			emptyOutDir: false,
 			target: "es2022",
 			lib: {
@@ -81,7 +86,7 @@ export async function buildElement(): Promise<void> {
 				formats: ["es"],
 				fileName: () => "index.js",
 			},
-			rollupOptions: { treeshake, output: { codeSplitting: false } },
+			rollupOptions: { treeshake, output },
 		},
 	});
 }

@@ -1,33 +1,30 @@
 /**
- * The program of a guest's Web Worker: `serveGuest` at the worker's end of the
- * wire.
+ * The program of a guest's Web Worker. It is small, so that the guest's files
+ * are on their way while the large rest of it is still being loaded.
  *
- * Relies on the core and `surroundings.ts`; `launch.ts` starts it.
+ * Relies on `downloads.ts`, and on `guest-thread.ts` for all else; `launch.ts`
+ * starts it.
  *
  * @journey L:288 A worker for a guest
  */
 
-import { type Channel, serveGuest } from "../index.ts";
-import { browserSurroundings } from "./surroundings.ts";
-import { LOCKED } from "./worker-channel.ts";
+import { downloads } from "./downloads.ts";
 
 /** As much of a worker's global scope as is used: the DOM library has only windows. */
 interface WorkerScope {
-	readonly name: string;
-	postMessage(message: unknown, transfer: Transferable[]): void;
-	onmessage: (event: MessageEvent<unknown>) => void;
+	onmessage: ((event: MessageEvent<unknown>) => void) | null;
 }
 
 const scope = self as unknown as WorkerScope;
-const channel: Channel = {
-	post: (message, transfer = []) => scope.postMessage(message, [...transfer]),
-	onMessage: () => {},
+const early: MessageEvent<unknown>[] = [];
+scope.onmessage = (event) => {
+	downloads.expect(event.data);
+	early.push(event);
 };
-scope.onmessage = ({ data }) => channel.onMessage(data);
-serveGuest(channel, browserSurroundings);
 
-// Held until the worker is no more. A page without HTTPS has no locks.
-void navigator.locks?.request(scope.name, () => {
-	scope.postMessage(LOCKED, []);
-	return new Promise(() => {});
-});
+import("./guest-thread.ts").then(({ serve }) => {
+	const receive = serve();
+	scope.onmessage = receive;
+	for (const event of early) receive(event);
+	// The page learns of it as of any other that nobody has caught here.
+}, reportError);

@@ -11,7 +11,7 @@ import {
 	type Guest,
 	type LaunchOptions,
 	launchOn,
-	type WorkerChannel,
+	type Platform,
 } from "../index.ts";
 import type { BrowserDevices } from "./device-backends.ts";
 import { workerChannel, workerName } from "./worker-channel.ts";
@@ -21,14 +21,22 @@ export interface BrowserLaunchOptions
 	extends Omit<LaunchOptions, "devices">,
 		BrowserDevices {}
 
-/** As `launch`; the worker that `startWorker` starts must have the name it is given. */
-export function launchIn(
+/**
+ * As `launch`; the worker that `startWorker` starts must have the name it is
+ * given. It starts while it is still found out what it shall run.
+ */
+export async function launchIn(
 	startWorker: (name: string) => Worker,
-	{ nets = [], ...options }: BrowserLaunchOptions,
+	given: BrowserLaunchOptions | Promise<BrowserLaunchOptions>,
 ): Promise<Guest> {
-	const start = (): WorkerChannel => {
-		const name = workerName();
-		return workerChannel(startWorker(name), name);
-	};
-	return launchOn({ startWorker: start }, { ...options, devices: { nets } });
+	const name = workerName();
+	const channel = workerChannel(startWorker(name), name);
+	try {
+		const { nets = [], ...options } = await given;
+		const platform: Platform = { startWorker: () => channel };
+		return await launchOn(platform, { ...options, devices: { nets } });
+	} catch (error) {
+		await channel.terminate();
+		throw error;
+	}
 }

@@ -19,7 +19,8 @@ export function launch(options: BrowserLaunchOptions): Promise<Guest> {
 	return launchIn(startWorker, options);
 }
 
-function startWorker(name: string): Worker {
+/** For `launchIn`. */
+export function startWorker(name: string): Worker {
 	return new Worker(new URL("./guest-worker.js", import.meta.url), {
 		type: "module",
 		name,

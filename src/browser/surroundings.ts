@@ -24,7 +24,7 @@ import {
 } from "../index.ts";
 import { BlobDisk } from "./blob-disk.ts";
 import { openBrowserDevices } from "./device-backends.ts";
-import { download, readAll } from "./download.ts";
+import { downloads, readAll } from "./downloads.ts";
 import { FetchDisk } from "./fetch-disk.ts";
 import { openOpfsOverlay } from "./opfs-overlay.ts";
 
@@ -40,7 +40,7 @@ const decompressors: Decompressors = {
 export const browserSurroundings: GuestSurroundings = {
 	decompressors,
 	breathe,
-	readBytes: download,
+	readBytes: (url, role, onProgress) => downloads.read(url, role, onProgress),
 	openDisk,
 	openDevices: openBrowserDevices,
 };

@@ -21,21 +21,15 @@ export function workerName(): string {
 
 /** For `Platform`; `name` is what the worker was started with. */
 export function workerChannel(worker: Worker, name: string): WorkerChannel {
-	const channel: WorkerChannel = {
-		post: (message, transfer = []) =>
-			worker.postMessage(message, [...transfer]),
-		onMessage: () => {},
-		onDeath: () => {},
-		terminate: async () => worker.terminate(),
-	};
+	const channel = new Wire(worker);
 	worker.onmessage = ({ data }) => {
 		if (data === LOCKED) void watch(name, channel);
 		else channel.onMessage(data);
 	};
 	worker.onmessageerror = () =>
-		channel.onDeath(new LguestError("A message of the guest was lost."));
+		channel.die(new LguestError("A message of the guest was lost."));
 	worker.onerror = ({ message }) =>
-		channel.onDeath(
+		channel.die(
 			new LguestError(
 				`The guest's worker failed${message ? `: ${message}` : " to start"}.`,
 			),
@@ -43,9 +37,43 @@ export function workerChannel(worker: Worker, name: string): WorkerChannel {
 	return channel;
 }
 
-async function watch(name: string, channel: WorkerChannel): Promise<void> {
+class Wire implements WorkerChannel {
+	onMessage: (message: unknown) => void = () => {};
+	readonly #worker: Worker;
+	#onDeath: (cause: unknown) => void = () => {};
+	#death: LguestError | undefined;
+
+	constructor(worker: Worker) {
+		this.#worker = worker;
+	}
+
+	post(message: unknown, transfer: readonly ArrayBuffer[] = []): void {
+		this.#worker.postMessage(message, [...transfer]);
+	}
+
+	get onDeath(): (cause: unknown) => void {
+		return this.#onDeath;
+	}
+
+	/** Told also of what was before it was set: workers start early. */
+	set onDeath(listener: (cause: unknown) => void) {
+		this.#onDeath = listener;
+		if (this.#death !== undefined) queueMicrotask(() => listener(this.#death));
+	}
+
+	die(cause: LguestError): void {
+		this.#death = cause;
+		this.#onDeath(cause);
+	}
+
+	async terminate(): Promise<void> {
+		this.#worker.terminate();
+	}
+}
+
+async function watch(name: string, channel: Wire): Promise<void> {
 	await navigator.locks.request(name, () => {
-		channel.onDeath(
+		channel.die(
 			new LguestError("The browser has ended the guest's worker.", {
 				hint: "It may be short of memory: give the guest less, or close other tabs.",
 			}),

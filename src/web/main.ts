@@ -6,7 +6,8 @@
  * @journey L:334 A page of guests
  */
 
-import { launch } from "../browser/launch.ts";
+import { startWorker } from "../browser/launch.ts";
+import { launchIn } from "../browser/launch-in.ts";
 import { LguestTerminal } from "../browser/terminal/lguest-terminal.ts";
 import { GuestPanel } from "./guest-panel.ts";
 import {
@@ -19,7 +20,7 @@ import {
 const SCHEME_KEY = "lguest-scheme";
 const SPEAK_KEY = "lguest-speak";
 
-LguestTerminal.launch = launch;
+LguestTerminal.launch = (options) => launchIn(startWorker, options);
 customElements.define("lguest-terminal", LguestTerminal);
 
 /** What index.html has. */

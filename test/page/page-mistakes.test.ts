@@ -201,13 +201,16 @@ describe.skipIf(!canBoot)("The page says", { timeout: 2 * MINUTE }, () => {
 		await startsAgain(guest);
 	});
 
-	it("that a worker cannot be had", async () => {
+	it.each([
+		["the guest's worker cannot be had", /guest-worker/],
+		["the rest of the worker cannot be had", /guest-thread/],
+	])("that %s", async (_, script) => {
 		const tab = await open("start=no");
 		const guest = tab.guest();
-		await tab.page.route(/guest-worker/, (route) => route.abort());
+		await tab.page.route(script, (route) => route.abort());
 		await guest.coverButton.click();
-		await failsWith(guest, /The guest's worker failed to start/);
-		await tab.page.unroute(/guest-worker/);
+		await failsWith(guest, /The guest's worker failed/);
+		await tab.page.unroute(script);
 		await startsAgain(guest);
 	});
 

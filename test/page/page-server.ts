@@ -45,10 +45,13 @@ export class PageServer {
 	readonly #counts = new Map<string, number>();
 	#closedBytes = 0;
 
-	/** Builds the page into a folder of its own, which goes with the server. */
-	static async start(more: Files = {}): Promise<PageServer> {
+	/** Builds a page into a folder of its own, which goes with the server. */
+	static async start(
+		more: Files = {},
+		build: (folder: string) => Promise<unknown> = buildPage,
+	): Promise<PageServer> {
 		const folder = mkdtempSync(join(tmpdir(), "lguest-page-"));
-		await buildPage(folder);
+		await build(folder);
 		const one = new PageServer(folder, more);
 		await new Promise<void>((resolve) =>
 			one.#server.listen(0, "127.0.0.1", resolve),
@@ -109,7 +112,7 @@ export class PageServer {
 		const { pathname } = new URL(request.url ?? "/", "http://page");
 		this.#counts.set(pathname, 1 + (this.#counts.get(pathname) ?? 0));
 		const name = pathname === "/" ? "/index.html" : pathname;
-		const path = this.#more[name] ?? join(this.#folder, name);
+		const path = this.#more[pathname] ?? join(this.#folder, name);
 		if (!statSync(path, { throwIfNoEntry: false })?.isFile()) {
 			response.writeHead(404).end();
 			return;

@@ -47,7 +47,9 @@ export type TerminalState =
 /** The custom element. */
 export class LguestTerminal extends HTMLElement {
 	/** How guests are started; set before the element is defined. */
-	static launch: (options: BrowserLaunchOptions) => Promise<Guest>;
+	static launch: (
+		options: BrowserLaunchOptions | Promise<BrowserLaunchOptions>,
+	) => Promise<Guest>;
 	static readonly observedAttributes = ["scheme", "speak"];
 	/** Go before attributes, and those before what `src` says. */
 	options: Partial<BrowserLaunchOptions> = {};
@@ -108,11 +110,9 @@ export class LguestTerminal extends HTMLElement {
 		this.#setState("loading");
 		this.#progress({ activity: "starting", doneBytes: 0, totalBytes: 0 });
 		try {
-			const guest = await LguestTerminal.launch({
-				...(await this.#describe(launching.signal)),
-				signal: launching.signal,
-				onProgress: (event) => this.#progress(event),
-			});
+			const guest = await LguestTerminal.launch(
+				this.#describe(launching.signal),
+			);
 			await this.#attend(guest);
 		} catch (error) {
 			if (launching.signal.aborted) this.#conclude({ kind: "stopped" });
@@ -192,6 +192,8 @@ export class LguestTerminal extends HTMLElement {
 			...(initrd !== undefined && { initrd: urlOf(initrd) }),
 			...(memory !== undefined && { memoryBytes: Number(memory) * 2 ** 20 }),
 			...options,
+			signal,
+			onProgress: (event) => this.#progress(event),
 			kernelArguments: [
 				...(base.kernelArguments ?? []),
 				...append,
