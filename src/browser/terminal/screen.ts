@@ -73,9 +73,7 @@ export class Screen {
 
 	async #open(): Promise<void> {
 		const { TerminalView } = await import("./terminal-view.ts");
-		// A turn between the loading and the making, each of which takes long.
-		await new Promise((resolve) => setTimeout(resolve));
-		this.#view = new TerminalView(this.#box, this.#listeners);
+		this.#view = await TerminalView.open(this.#box, this.#listeners);
 		this.#view.setScreenReader(this.#speaks);
 		this.#paint();
 	}

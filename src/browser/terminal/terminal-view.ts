@@ -44,16 +44,25 @@ export interface TerminalListeners {
 	readonly onLeave: () => void;
 }
 
-/** Make one in an element that has a size. */
+/** Open one in an element that has a size. */
 export class TerminalView {
 	readonly #terminal: Terminal;
 	readonly #fit = new FitAddon();
-	readonly #observer: ResizeObserver;
+	readonly #observer = new ResizeObserver(() => this.#fit.fit());
 
-	constructor(box: HTMLElement, listeners: TerminalListeners) {
-		const style = document.createElement("style");
-		style.textContent = xtermStyle;
-		box.before(style);
+	/** In several turns: none of them may keep the page's thread for long. */
+	static async open(
+		box: HTMLElement,
+		listeners: TerminalListeners,
+	): Promise<TerminalView> {
+		await turn();
+		const view = new TerminalView(listeners);
+		await turn();
+		view.#open(box);
+		return view;
+	}
+
+	private constructor(listeners: TerminalListeners) {
 		const terminal = new Terminal({
 			allowProposedApi: true,
 			cursorBlink: false,
@@ -64,7 +73,6 @@ export class TerminalView {
 		});
 		this.#terminal = terminal;
 		this.#load();
-		terminal.open(box);
 		const encoder = new TextEncoder();
 		terminal.onData((text) => listeners.onInput(encoder.encode(text)));
 		terminal.onBinary((text) => listeners.onInput(bytesOf(text)));
@@ -74,8 +82,14 @@ export class TerminalView {
 		terminal.attachCustomKeyEventHandler((event) =>
 			this.#isForGuest(event, listeners),
 		);
+	}
+
+	#open(box: HTMLElement): void {
+		const style = document.createElement("style");
+		style.textContent = xtermStyle;
+		box.before(style);
+		this.#terminal.open(box);
 		this.#fit.fit();
-		this.#observer = new ResizeObserver(() => this.#fit.fit());
 		this.#observer.observe(box);
 	}
 
@@ -152,6 +166,10 @@ export class TerminalView {
 		}
 		return true;
 	}
+}
+
+function turn(): Promise<void> {
+	return new Promise((resolve) => setTimeout(resolve));
 }
 
 /** One byte a character, as old mouse reports have it. */
