@@ -53,6 +53,13 @@ describe.skipIf(!canBoot)("The page", { timeout: 2 * MINUTE }, () => {
 		expect(tab.errors).toEqual([]);
 	});
 
+	it("shows long output without being waited for line by line", async () => {
+		const guest = (await open()).guest();
+		await guest.shows(PROMPT);
+		await guest.run("seq 20000");
+		expect(await guest.text()).toContain("\n19999\n20000\n");
+	});
+
 	it("tells the guest the terminal's size, also when it changes", async () => {
 		const tab = await open();
 		const guest = tab.guest();

@@ -34,6 +34,8 @@ const THEMES: Readonly<Record<"dark" | "light", ITheme>> = {
 
 const LEAST_CONTRAST = 4.5;
 const SCROLLBACK_LINES = 5000;
+/** Not shown yet: little enough to be shown at once when a guest is interrupted. */
+const MOST_WAITING_BYTES = 1 << 17;
 
 /** What its owner is told. */
 export interface TerminalListeners {
@@ -48,6 +50,7 @@ export interface TerminalListeners {
 export class TerminalView {
 	readonly #terminal: Terminal;
 	readonly #fit = new FitAddon();
+	#waitingBytes = 0;
 	readonly #observer = new ResizeObserver(() => this.#fit.fit());
 
 	/** In several turns: none of them may keep the page's thread for long. */
@@ -109,9 +112,19 @@ export class TerminalView {
 			.trimEnd();
 	}
 
-	/** Resolves when it is shown: whoever writes should wait. */
-	write(bytes: Uint8Array | string): Promise<void> {
-		return new Promise((resolve) => this.#terminal.write(bytes, resolve));
+	/**
+	 * Resolves when there is room for more, for which whoever writes should wait:
+	 * xterm.js takes a turn of its own for each time that it is waited for.
+	 */
+	write(bytes: Uint8Array): Promise<void> {
+		this.#waitingBytes += bytes.length;
+		return new Promise((resolve) => {
+			this.#terminal.write(bytes, () => {
+				this.#waitingBytes -= bytes.length;
+				resolve();
+			});
+			if (this.#waitingBytes < MOST_WAITING_BYTES) resolve();
+		});
 	}
 
 	focus(): void {
