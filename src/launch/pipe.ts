@@ -26,6 +26,8 @@ export class PipeEnd {
 	/** Taken, and not yet granted again. */
 	#owed = 0;
 	#ended = false;
+	/** Sent in this turn of the thread: a guest writes line by line, or byte by byte. */
+	readonly #unposted: Uint8Array<ArrayBuffer>[] = [];
 	/** Waits for credit. */
 	#onCredit: (() => void)[] = [];
 
@@ -61,23 +63,30 @@ export class PipeEnd {
 	}
 
 	/**
-	 * Sends all of it at once; a promise asks to wait before sending more. One
+	 * Sends all of it within this turn; a promise asks to wait before sending more. One
 	 * piece may exceed the credit, which bounds what is under way all the same.
 	 */
 	send(bytes: Uint8Array): Promise<void> | undefined {
 		this.#credit -= bytes.length;
-		const own = bytes.slice();
-		this.#channel.post({ kind: "pipe-bytes", pipe: this.#pipe, bytes: own }, [
-			own.buffer,
-		]);
+		const isFirst = this.#unposted.push(bytes.slice()) === 1;
+		if (isFirst) queueMicrotask(() => this.#post());
 		if (this.#credit > 0) return undefined;
 		return new Promise((resolve) => {
 			this.#onCredit.push(resolve);
 		});
 	}
 
+	#post(): void {
+		const bytes = joined(this.#unposted.splice(0));
+		if (bytes.length === 0) return;
+		this.#channel.post({ kind: "pipe-bytes", pipe: this.#pipe, bytes }, [
+			bytes.buffer,
+		]);
+	}
+
 	/** Nothing more will be sent. */
 	end(): void {
+		this.#post();
 		this.#channel.post({ kind: "pipe-end", pipe: this.#pipe });
 	}
 
@@ -109,3 +118,18 @@ export class PipeEnd {
 }
 
 const NOTHING = new Uint8Array(0);
+
+function joined(
+	pieces: readonly Uint8Array<ArrayBuffer>[],
+): Uint8Array<ArrayBuffer> {
+	const [first = NOTHING] = pieces;
+	if (pieces.length <= 1) return first;
+	const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+	const whole = new Uint8Array(length);
+	let at = 0;
+	for (const piece of pieces) {
+		whole.set(piece, at);
+		at += piece.length;
+	}
+	return whole;
+}
