@@ -8,7 +8,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type Browser, chromium } from "playwright-core";
 import { buildBenchImage } from "./bench/guest-image.ts";
@@ -29,8 +28,6 @@ const USAGE = `usage: npm run web-bench -- [options]
 
 const CHROMIUM = "/usr/bin/chromium";
 const GUEST_MIB = 256;
-/** A browser that has just started is busy with itself. */
-const SETTLE_MS = 2000;
 /** Loops, system calls, memory, floating point, and real programs. */
 const USUAL = [
 	...["fork-exec", "gzip", "sha256", "awk", "sieve", "hash-table", "bytecode"],
@@ -145,7 +142,6 @@ async function main(args: readonly string[]): Promise<void> {
 	for (const [name, value] of Object.entries(machine)) {
 		process.stdout.write(`${name}: ${value}\n`);
 	}
-	await sleep(SETTLE_MS);
 	if (both || values.start) {
 		process.stdout.write(`\n${await measureStarts(browser, rounds)}\n`);
 	}
