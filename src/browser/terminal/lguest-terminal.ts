@@ -44,6 +44,12 @@ export type TerminalState =
 	| "ended"
 	| "failed";
 
+const STARTING: ProgressEvent = {
+	activity: "starting",
+	doneBytes: 0,
+	totalBytes: 0,
+};
+
 /** The custom element. */
 export class LguestTerminal extends HTMLElement {
 	/** How guests are started; set before the element is defined. */
@@ -81,9 +87,12 @@ export class LguestTerminal extends HTMLElement {
 			onLeave: () => this.dispatchEvent(new Event("leave")),
 		});
 		this.attributeChangedCallback();
-		if (this.hasAttribute("autostart")) void this.start();
-		else this.#screen.offer("", "Start");
-		void this.#screen.open();
+		if (this.hasAttribute("autostart")) {
+			void this.start();
+		} else {
+			this.#screen.offer("", "Start");
+			void this.#screen.open();
+		}
 	}
 
 	/** An element that is only moved is connected again at once. */
@@ -108,7 +117,7 @@ export class LguestTerminal extends HTMLElement {
 		this.#launching = launching;
 		this.#screen?.clear();
 		this.#setState("loading");
-		this.#progress({ activity: "starting", doneBytes: 0, totalBytes: 0 });
+		this.#progress(STARTING);
 		try {
 			const guest = await LguestTerminal.launch(
 				this.#describe(launching.signal),
@@ -212,7 +221,7 @@ export class LguestTerminal extends HTMLElement {
 		this.#input = guest.console.writable.getWriter();
 		this.#setState("running");
 		this.#screen?.uncover();
-		await this.#screen?.opened;
+		await this.#screen?.open();
 		const size = this.#screen?.size;
 		if (size !== undefined) this.#resize(size);
 		void this.#show(guest);
@@ -232,6 +241,8 @@ export class LguestTerminal extends HTMLElement {
 	}
 
 	#progress(event: ProgressEvent): void {
+		// Not before the worker lives, whose start needs this thread, too.
+		if (event !== STARTING) void this.#screen?.open();
 		if (this.#state === "loading")
 			this.#screen?.wait(describeProgress(event), event);
 		this.dispatchEvent(new CustomEvent("progress", { detail: event }));
@@ -240,6 +251,7 @@ export class LguestTerminal extends HTMLElement {
 	#conclude(end: GuestEnd): void {
 		if (!this.#isBusy()) return;
 		this.#input = undefined;
+		void this.#screen?.open();
 		if (end.kind === "failed") {
 			this.#screen?.offer(describeError(end.error), "Try again");
 			this.dispatchEvent(new CustomEvent("trouble", { detail: end.error }));
