@@ -73,21 +73,18 @@ function urlOf(source: unknown, role: string): string {
 
 async function openDisk(disk: DiskDescription): Promise<BlockBackend> {
 	const { source, readOnly = false, overlay = false } = disk;
+	const below = await openSource(source);
 	if (typeof overlay === "string") {
-		const below = await openSource(source, true);
 		return openOpfsOverlay(overlay, { disk: below, source: nameOf(source) });
 	}
-	const below = await openSource(source, readOnly && !overlay);
 	// What cannot be written to gets an overlay, so what the guest writes goes elsewhere.
 	return below.readOnly && !readOnly ? new OverlayDisk(below) : below;
 }
 
-async function openSource(
-	source: ByteSource,
-	readOnly: boolean,
-): Promise<BlockBackend> {
+/** As something to put an overlay on. */
+async function openSource(source: ByteSource): Promise<BlockBackend> {
 	if (source instanceof Uint8Array) {
-		return MemoryDisk.from(source, { readOnly });
+		return MemoryDisk.from(source, { readOnly: true });
 	}
 	if (source instanceof Blob) return new BlobDisk(source);
 	return FetchDisk.open(urlOf(source, "disk"));

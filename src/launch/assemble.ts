@@ -26,6 +26,7 @@ import type {
 	ConsolePortBackend,
 } from "../virtio/backends.ts";
 import type { ConsolePortOptions } from "../virtio/devices/console.ts";
+import { MemoryDisk } from "../virtio/memory-disk.ts";
 import type {
 	ByteSource,
 	DiskDescription,
@@ -71,6 +72,7 @@ export interface GuestSurroundings {
 		/** More need not be read: it will be refused. */
 		mostBytes?: number,
 	): Promise<Uint8Array>;
+	/** Any but one of bytes that is to be forgotten. */
 	openDisk(disk: DiskDescription): Promise<BlockBackend>;
 	/** Opens what `GuestOptions.devices` asks for. */
 	openDevices?(devices: object): Promise<OpenDevices>;
@@ -191,7 +193,7 @@ async function openDisks(
 		const backend =
 			"remote" in disk
 				? connections.openRemote?.(disk)
-				: await surroundings.openDisk(disk);
+				: (diskOfBytes(disk) ?? (await surroundings.openDisk(disk)));
 		if (backend === undefined) throw new LguestError("Nobody has that disk.");
 		opened.push(backend);
 		const { serial } = disk;
@@ -201,6 +203,17 @@ async function openDisks(
 		});
 	}
 	return options;
+}
+
+/** In memory everywhere, unless what is written to it is to be kept. */
+function diskOfBytes({
+	source,
+	readOnly = false,
+	overlay = false,
+}: DiskDescription): BlockBackend | undefined {
+	const isKept = typeof overlay === "string";
+	if (!(source instanceof Uint8Array) || isKept) return undefined;
+	return MemoryDisk.from(source, { readOnly: readOnly && !overlay });
 }
 
 /** Everything that was opened goes in as it is; the rest is the description's. */

@@ -14,7 +14,6 @@ import {
 	type DiskDescription,
 	type FileRole,
 	type GuestSurroundings,
-	MemoryDisk,
 	type OnProgress,
 	UsageError,
 } from "../index.ts";
@@ -74,9 +73,11 @@ async function download(url: string, role: string): Promise<Uint8Array> {
 }
 
 async function openDescribedDisk(disk: DiskDescription): Promise<BlockBackend> {
-	const { source, readOnly = false, overlay = false } = disk;
+	const { source } = disk;
 	if (source instanceof Uint8Array) {
-		return MemoryDisk.from(source, { readOnly: readOnly && !overlay });
+		throw new UsageError("A disk of bytes has no overlay in a file.", {
+			hint: "Put the bytes into a file, or keep the overlay in memory.",
+		});
 	}
 	return openDisk({ ...disk, path: pathOf(source, "disk") });
 }

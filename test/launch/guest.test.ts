@@ -213,6 +213,22 @@ describe("launch rejects", () => {
 		await expect(launched).rejects.toThrow(/\/no\/such\/disk/);
 	});
 
+	it("to keep in a file what is written to a disk that is none", async () => {
+		const disks = [{ source: new Uint8Array(512), overlay: "/tmp/changes" }];
+		const launched = launch({ ...small(ECHO), disks });
+		await expect(launched).rejects.toBeInstanceOf(UsageError);
+		await expect(launched).rejects.toThrow(/disk of bytes/);
+	});
+
+	it("a network card's address that is many cards'", async () => {
+		const nets = [
+			{ kind: "switch", name: "t", mac: "03:00:00:00:00:01" },
+		] as const;
+		const launched = launch({ ...small(ECHO), nets });
+		await expect(launched).rejects.toBeInstanceOf(UsageError);
+		await expect(launched).rejects.toThrow(/"03:00:00:00:00:01"/);
+	});
+
 	it("more memory than there can be", async () => {
 		const launched = launch({ ...small(ECHO), memoryBytes: 2 ** 40 });
 		await expect(launched).rejects.toBeInstanceOf(UsageError);

@@ -126,14 +126,16 @@ describe.skipIf(!existsSync(CHROMIUM))(
 						...description,
 						kernel: new URL("guest/vmlinuz", page),
 						initrd: new URL("guest/initramfs.cpio.gz", page),
+						disks: [{ source: new Uint8Array(1 << 20) }],
 					});
+					const size = await guest.exec(["cat", "/sys/block/vda/size"]);
 					const { stdoutText } = await guest.exec(["tr", "a-z", "A-Z"], {
 						stdin: "hello\n",
 					});
 					await guest.stop();
-					return stdoutText;
+					return { stdoutText, sectors: Number(size.stdoutText) };
 				}, given);
-				expect(said).toBe("HELLO\n");
+				expect(said).toEqual({ stdoutText: "HELLO\n", sectors: 2048 });
 			},
 		);
 	},
