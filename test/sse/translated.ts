@@ -53,9 +53,9 @@ export function translate(code: Uint8Array): Handler {
 	const key = formKey(instruction, MODE);
 	const handler = compiled.get(key) ?? compile(instruction);
 	compiled.set(key, handler);
-	const view = new DataView(memory.buffer);
+	const words = new Int32Array(memory.buffer);
 	return () => {
-		writeRecord(view, RECORD_AT, HANDLER, 0, instruction);
+		writeRecord(words, RECORD_AT, HANDLER, 0, instruction);
 		return handler(RECORD_AT, 0n);
 	};
 }

@@ -77,6 +77,7 @@ export class BareProcessor {
 	readonly #size: SizeAttribute;
 	readonly #bytes: Uint8Array;
 	readonly #view: DataView;
+	readonly #words: Int32Array;
 	readonly #tlb: Tlb;
 	readonly #engine: ColdEngine;
 	#nextRecord = ARENA_BASE;
@@ -88,6 +89,7 @@ export class BareProcessor {
 		this.#size = size;
 		this.#bytes = new Uint8Array(memory.buffer);
 		this.#view = new DataView(memory.buffer);
+		this.#words = new Int32Array(memory.buffer);
 		this.ram = this.#bytes.subarray(RAM_BASE);
 		this.state = new StateView(memory.buffer, STATE_BASE);
 		this.#tlb = new Tlb(memory.buffer);
@@ -228,15 +230,15 @@ export class BareProcessor {
 		const at = this.#nextRecord;
 		this.#nextRecord += 2 * RECORD_BYTES;
 		if (typeof instruction === "string") {
-			writePseudoRecord(this.#view, at, HANDLER_FAULT, rip % PAGE);
+			writePseudoRecord(this.#words, at, HANDLER_FAULT, rip % PAGE);
 			this.#view.setInt32(at + RECORD_IMMEDIATE, 6, true);
 			return at;
 		}
 		const mode = makeMode(size, size, true);
 		const handler = this.#engine.handlerFor(instruction, mode);
-		writeRecord(this.#view, at, handler, rip % PAGE, instruction);
+		writeRecord(this.#words, at, handler, rip % PAGE, instruction);
 		const next = (rip % PAGE) + instruction.lengthBytes;
-		writePseudoRecord(this.#view, at + RECORD_BYTES, HANDLER_CROSS, next);
+		writePseudoRecord(this.#words, at + RECORD_BYTES, HANDLER_CROSS, next);
 		return at;
 	}
 }

@@ -73,6 +73,7 @@ const [CS, DS] = [1, 3];
 export class Subject {
 	readonly #state: StateView;
 	readonly #view: DataView;
+	readonly #words: Int32Array;
 	readonly #bytes: Uint8Array;
 	readonly #engine: ColdEngine;
 	readonly #record = ARENA_BASE;
@@ -82,6 +83,7 @@ export class Subject {
 		const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
 		this.#bytes = new Uint8Array(memory.buffer);
 		this.#view = new DataView(memory.buffer);
+		this.#words = new Int32Array(memory.buffer);
 		this.#state = new StateView(memory.buffer, STATE_BASE);
 		const tlb = new Tlb(memory.buffer);
 		tlb.set(DATA_ADDRESS / PAGE, RAM_BASE, 0, false);
@@ -147,11 +149,11 @@ export class Subject {
 				throw new Error(`${code.map((x) => x.toString(16))}: ${instruction}`);
 			}
 			const handler = this.#engine.handlerFor(instruction, mode);
-			writeRecord(this.#view, record, handler, at, instruction);
+			writeRecord(this.#words, record, handler, at, instruction);
 			record += RECORD_BYTES;
 			at += instruction.lengthBytes;
 		}
-		writePseudoRecord(this.#view, record, HANDLER_FAULT, at);
+		writePseudoRecord(this.#words, record, HANDLER_FAULT, at);
 		this.#view.setInt32(record + RECORD_IMMEDIATE, VECTOR_END, true);
 	}
 

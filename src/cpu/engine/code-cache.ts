@@ -123,6 +123,7 @@ export class CodeCache {
 	readonly codePages: Uint8Array;
 	readonly #ram: GuestMemory;
 	readonly #view: DataView;
+	readonly #words: Int32Array;
 	readonly #jumpCache: Int32Array;
 	readonly #epochs: CodeEpochs;
 	readonly #handlerFor: HandlerFor;
@@ -149,6 +150,7 @@ export class CodeCache {
 		this.#handlerFor = handlerFor;
 		this.#protect = protect;
 		this.#view = new DataView(buffer);
+		this.#words = new Int32Array(buffer);
 		this.#epochs = new CodeEpochs(buffer);
 		this.codePages = new Uint8Array(
 			buffer,
@@ -252,7 +254,7 @@ export class CodeCache {
 		}
 		const record = this.#next;
 		const ownOrdinal = page.ordinalAt(offset);
-		writePseudoRecord(this.#view, record, HANDLER_REGION, offset);
+		writePseudoRecord(this.#words, record, HANDLER_REGION, offset);
 		this.#view.setUint32(record + RECORD_DISPLACEMENT, slot, true);
 		this.#view.setUint32(record + RECORD_LINK, own, true);
 		this.#enter(page, offset);
@@ -462,7 +464,7 @@ export class CodeCache {
 	): void {
 		const record = this.#next;
 		const handler = this.#handlerFor(instruction, mode);
-		writeRecord(this.#view, record, handler, offset, instruction);
+		writeRecord(this.#words, record, handler, offset, instruction);
 		this.instructionsDecoded++;
 		this.#enter(page, offset);
 		const target = branchTarget(instruction, offset);
@@ -472,7 +474,7 @@ export class CodeCache {
 	/** What follows a run: the record there, or the way to find one. */
 	#addContinuation(page: CodePage, offset: number): void {
 		const record = this.#next;
-		writePseudoRecord(this.#view, record, HANDLER_CROSS, offset);
+		writePseudoRecord(this.#words, record, HANDLER_CROSS, offset);
 		page.records.push(record);
 		this.#next += RECORD_BYTES;
 		if (offset < PAGE) this.#link(page, record, offset);
@@ -488,7 +490,7 @@ export class CodeCache {
 	}
 
 	#addPseudo(page: CodePage, offset: number, handler: number): void {
-		writePseudoRecord(this.#view, this.#next, handler, offset);
+		writePseudoRecord(this.#words, this.#next, handler, offset);
 		if (offset < PAGE) this.#enter(page, offset);
 		else {
 			page.records.push(this.#next);

@@ -69,34 +69,36 @@ export const HANDLER_FAULT = 4;
 export const HANDLER_REGION = 5;
 export const PSEUDO_HANDLERS = 6;
 
-/** Writes an instruction's record. */
+/**
+ * Writes an instruction's record at a byte address. By whole words, for records
+ * are made by the hundred thousand while the code that makes them is still cold.
+ */
 export function writeRecord(
-	view: DataView,
+	words: Int32Array,
 	at: number,
 	handler: number,
 	pageOffset: number,
 	instruction: Instruction,
 ): void {
-	writePseudoRecord(view, at, handler, pageOffset);
-	view.setUint8(at + RECORD_LENGTH, instruction.lengthBytes);
-	view.setUint16(at + RECORD_REG, regSlot(instruction), true);
-	const { memory } = instruction;
+	const { memory, lengthBytes, immediate } = instruction;
+	const first = at >> 2;
+	const reg = regSlot(instruction) << 16;
+	words[first] = handler | (pageOffset << 16);
 	if (memory === undefined) {
-		view.setUint16(at + RECORD_RM, rmSlot(instruction), true);
+		words[first + 1] = lengthBytes | reg;
+		words[first + 2] = rmSlot(instruction);
+		words[first + 3] = 0;
 	} else {
-		view.setUint8(at + RECORD_SCALE, memory.index < 0 ? 0 : memory.scale);
-		view.setUint16(at + RECORD_BASE, addressSlot(memory.base), true);
-		view.setUint16(at + RECORD_INDEX, addressSlot(memory.index), true);
-		view.setInt32(at + RECORD_DISPLACEMENT, displacementOf(instruction), true);
+		const scale = memory.index < 0 ? 0 : memory.scale;
+		words[first + 1] = lengthBytes | (scale << 8) | reg;
+		const index = addressSlot(memory.index) << 16;
+		words[first + 2] = addressSlot(memory.base) | index;
+		words[first + 3] = displacementOf(instruction);
 	}
-	view.setInt32(at + RECORD_IMMEDIATE, instruction.immediate, true);
-	view.setInt32(at + RECORD_IMMEDIATE + 4, instruction.immediateHigh, true);
-	view.setInt32(at + RECORD_IMMEDIATE2, instruction.immediate2, true);
-	const segment = memory?.segment ?? instruction.segment;
-	view.setUint16(at + RECORD_SEGMENT, segmentOffset(segment), true);
-	if (isX87(instruction)) {
-		view.setUint16(at + RECORD_X87_OPCODE, x87Opcode(instruction), true);
-	}
+	words[first + 4] = isX87(instruction) ? x87Opcode(instruction) : immediate;
+	words[first + 5] = instruction.immediateHigh;
+	words[first + 6] = instruction.immediate2;
+	words[first + 7] = segmentOffset(memory?.segment ?? instruction.segment);
 }
 
 /** D8 to DF; not by feature, for FISTTP came with SSE3. */
@@ -111,14 +113,14 @@ function x87Opcode({ row, modrm }: Instruction): number {
 
 /** A record with a handler and a place, all else zero. */
 export function writePseudoRecord(
-	view: DataView,
+	words: Int32Array,
 	at: number,
 	handler: number,
 	pageOffset: number,
 ): void {
-	for (let i = 4; i < RECORD_BYTES; i += 4) view.setInt32(at + i, 0, true);
-	view.setUint16(at + RECORD_HANDLER, handler, true);
-	view.setUint16(at + RECORD_PAGE_OFFSET, pageOffset, true);
+	const first = at >> 2;
+	words[first] = handler | (pageOffset << 16);
+	for (let i = 1; i < RECORD_BYTES / 4; i++) words[first + i] = 0;
 }
 
 /**

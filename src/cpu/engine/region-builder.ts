@@ -49,7 +49,8 @@ interface Bail {
 export class RegionBuilder {
 	readonly #code: FunctionBuilder;
 	/** Of the instruction being generated. */
-	readonly #record = new DataView(new ArrayBuffer(RECORD_BYTES));
+	readonly #recordWords = new Int32Array(RECORD_BYTES / 4);
+	readonly #record = new DataView(this.#recordWords.buffer);
 	readonly #context: RegionContext;
 	readonly #e: StateEmitter;
 	readonly #mode: Mode;
@@ -278,7 +279,7 @@ export class RegionBuilder {
 		const record = this.#record;
 		const { offset } = instruction;
 		const inPage = offset & (PAGE - 1);
-		writeRecord(record, 0, 0, inPage, instruction.instruction);
+		writeRecord(this.#recordWords, 0, 0, inPage, instruction.instruction);
 		const behind = place.left - 1;
 		return new HotEmitter(this.#code, this.#context, {
 			form: this.#form(instruction),

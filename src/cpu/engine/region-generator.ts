@@ -159,8 +159,9 @@ export class RegionGenerator {
 		const long = modeCodeSize(mode) === 64;
 		const context = this.#declareContexts(module, kernels)(long);
 		const code = new FunctionBuilder(["i32", "i64"], ["i32"]);
-		const record = new DataView(new ArrayBuffer(RECORD_BYTES));
-		writeRecord(record, 0, 0, 0, instruction);
+		const words = new Int32Array(RECORD_BYTES / 4);
+		const record = new DataView(words.buffer);
+		writeRecord(words, 0, 0, 0, instruction);
 		const addressing = addressingOf(instruction, mode);
 		const form = { handler: 0, example: instruction, mode, addressing };
 		code.block((bail) => {
