@@ -12,7 +12,11 @@ import type { Decompressors } from "../boot/compression.ts";
 import { recogniseKernel } from "../boot/kernel-image.ts";
 import type { RegionService } from "../cpu/index.ts";
 import { LguestError, UsageError } from "../errors.ts";
-import { Machine, type MachineOptions } from "../machine/machine.ts";
+import {
+	type BootBytes,
+	Machine,
+	type MachineOptions,
+} from "../machine/machine.ts";
 import type { ConsoleBackend } from "../machine/serial-console.ts";
 import type { MachineStatistics } from "../machine/statistics.ts";
 import type {
@@ -73,6 +77,8 @@ export interface GuestSurroundings {
 		mostBytes?: number,
 	): Promise<Uint8Array>;
 	/** Any but one of bytes that is to be forgotten. */
+	/** Whether what is at an address can be had at any time, so that nobody need keep it. */
+	canReadAgain?(address: string): boolean;
 	openDisk(disk: DiskDescription): Promise<BlockBackend>;
 	/** Opens what `GuestOptions.devices` asks for. */
 	openDevices?(devices: object): Promise<OpenDevices>;
@@ -116,22 +122,11 @@ export async function assemble(
 	};
 	try {
 		const { onProgress } = connections;
-		const { kernel: source, initrd: initrdSource } = description;
-		const { memoryBytes = DEFAULT_MEMORY_BYTES, unpack = true } = description;
-		const [kernel, initrd] = await Promise.all([
-			readSource(source, "kernel", surroundings, onProgress),
-			initrdSource &&
-				readSource(
-					initrdSource,
-					"initrd",
-					surroundings,
-					onProgress,
-					memoryBytes,
-				),
-		]);
+		const { unpack = true } = description;
+		const files = await readBootFiles(description, surroundings, onProgress);
 		// Before anything is opened, for an overlay, say, may be made by that.
-		const recognised = recogniseKernel(kernel, {
-			kernelName: nameOf(source),
+		const recognised = recogniseKernel(files.kernel, {
+			kernelName: nameOf(description.kernel),
 			...(unpack && { unpack: surroundings.decompressors }),
 		});
 		const disks = await openDisks(
@@ -146,13 +141,13 @@ export async function assemble(
 		const machine = await createMachine(description, surroundings, {
 			...consoles(description, connections),
 			...devices?.virtio,
-			kernel,
+			...files,
+			...readingAgain(description, surroundings),
 			commandLine: kernelCommandLine(
 				recognised,
 				description.kernelArguments ?? [],
 				description.console === "virtio" ? "hvc0" : "ttyS0",
 			),
-			...(initrd && { initrd }),
 			disks,
 			...(connections.onDevice && { onDevice: connections.onDevice }),
 		});
@@ -161,6 +156,39 @@ export async function assemble(
 		await close();
 		throw error;
 	}
+}
+
+async function readBootFiles(
+	description: GuestDescription,
+	surroundings: GuestSurroundings,
+	onProgress: OnProgress,
+): Promise<BootBytes> {
+	const { kernel: source, initrd: initrdSource } = description;
+	const { memoryBytes = DEFAULT_MEMORY_BYTES } = description;
+	const [kernel, initrd] = await Promise.all([
+		readSource(source, "kernel", surroundings, onProgress),
+		initrdSource &&
+			readSource(initrdSource, "initrd", surroundings, onProgress, memoryBytes),
+	]);
+	return { kernel, ...(initrd && { initrd }) };
+}
+
+/** For a restart, where all that was read can be read again. */
+function readingAgain(
+	description: GuestDescription,
+	surroundings: GuestSurroundings,
+): Pick<MachineOptions, "readBootFiles"> {
+	const { kernel, initrd = kernel } = description;
+	const isThere = (source: ByteSource) => {
+		if (source instanceof Uint8Array) return false;
+		if (typeof source === "object" && "arrayBuffer" in source) return true;
+		const address = typeof source === "object" ? source.href : source;
+		return surroundings.canReadAgain?.(address) ?? false;
+	};
+	if (!isThere(kernel) || !isThere(initrd)) return {};
+	return {
+		readBootFiles: () => readBootFiles(description, surroundings, () => {}),
+	};
 }
 
 /** Bytes are bytes everywhere; only what addresses mean is the embedder's. */

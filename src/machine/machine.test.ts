@@ -6,6 +6,7 @@ import {
 	tripleFaultCode,
 } from "../../test/boot/multiboot-image.ts";
 import { fields } from "../cpu/index.ts";
+import { UsageError } from "../errors.ts";
 import { formatCode } from "./crash-report.ts";
 import { Machine, type MachineOptions } from "./machine.ts";
 import type { ConsoleBackend } from "./serial-console.ts";
@@ -63,6 +64,7 @@ const HLT = 0xf4;
 const CLI = 0xfa;
 const STI = 0xfb;
 const SPIN = [0xeb, 0xfe];
+const RESET = out8(0xcf9, 0x06);
 const SLP_EN_S5 = (1 << 13) | (5 << 10);
 
 /** Sets up the 8259 pair, the 8254 and one interrupt gate, and waits for a tick. */
@@ -148,6 +150,27 @@ describe("A machine", () => {
 		};
 		expect(await machine.run()).toEqual({ kind: "stopped" });
 		expect(machine.statistics().resets).toBe(2);
+	});
+
+	it("reads the kernel again for a restart, if it is told how", async () => {
+		const first = multibootImage([...out8(COM1, 0x41), ...RESET, ...SPIN]);
+		const second = multibootImage([...out8(COM1, 0x42), ...RESET, ...SPIN]);
+		const { machine, console } = await machineWith([], {
+			kernel: first,
+			readBootFiles: async () => ({ kernel: second }),
+		});
+		console.onPrinted = () => {
+			if (console.printed.endsWith("BB")) machine.stop();
+		};
+		expect(await machine.run()).toEqual({ kind: "stopped" });
+		expect(console.printed).toBe("ABB");
+	});
+
+	it("ends with what is wrong when that cannot be read", async () => {
+		const { machine } = await machineWith([...RESET, ...SPIN], {
+			readBootFiles: () => Promise.reject(new UsageError("It is gone.")),
+		});
+		await expect(machine.run()).rejects.toThrow("It is gone.");
 	});
 
 	it("gives a restarted guest the memory of a fresh one", async () => {

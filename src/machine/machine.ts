@@ -65,14 +65,23 @@ import {
 	VirtioSlots,
 } from "./virtio-slots.ts";
 
-/** What a machine is made of and what it runs. */
-export interface MachineOptions extends VirtioOptions {
-	readonly memoryBytes: number;
+/** What firmware reads from somewhere. */
+export interface BootBytes {
 	/** bzImage, vmlinux or multiboot image. */
 	readonly kernel: Uint8Array;
-	/** What to call it; multiboot kernels are told. */
-	readonly kernelName?: string;
 	readonly initrd?: Uint8Array;
+}
+
+/** What a machine is made of and what it runs. */
+export interface MachineOptions extends VirtioOptions, BootBytes {
+	readonly memoryBytes: number;
+	/**
+	 * Reads kernel and initrd again for a restart. Without it they are kept, which
+	 * is megabytes.
+	 */
+	readonly readBootFiles?: () => Promise<BootBytes>;
+	/** What to call the kernel; multiboot kernels are told. */
+	readonly kernelName?: string;
 	/** How the initrd is packed, if it is to be unpacked on this side. */
 	readonly initrdPacking?: Compression;
 	readonly commandLine?: string;
@@ -120,7 +129,8 @@ export class Machine {
 	readonly cpu: Cpu;
 	/** The present board; a reset makes a new one. */
 	pc: Pc;
-	readonly #options: MachineOptions;
+	readonly #options: Omit<MachineOptions, keyof BootBytes>;
+	readonly #readBootFiles: () => Promise<BootBytes>;
 	readonly #clock: MachineClock;
 	readonly #bus: PcBus;
 	readonly #console: SerialConsole;
@@ -152,7 +162,9 @@ export class Machine {
 	}
 
 	private constructor(options: MachineOptions) {
-		this.#options = options;
+		const { kernel: _, initrd: __, ...others } = options;
+		this.#options = others;
+		this.#readBootFiles = options.readBootFiles ?? keeping(options);
 		this.#clock = this.#makeClock();
 		this.#bus = new PcBus(this.#clock);
 		this.cpu = makeCpu(options, this.#bus);
@@ -344,7 +356,7 @@ export class Machine {
 		if (this.#ending?.kind === "reset") this.#ending = undefined;
 	}
 
-	/** As a press of the reset button, with a firmware that remembers the kernel. */
+	/** As a press of the reset button. */
 	async #reset(): Promise<void> {
 		this.#resets++;
 		this.#forgetReset();
@@ -354,7 +366,8 @@ export class Machine {
 		this.cpu.cpuid.showLocalApic(true);
 		clearMemory(this.cpu.memory);
 		this.pc = this.#makeBoard();
-		this.#load(await openFiles(this.#options));
+		const files = await this.#readBootFiles();
+		this.#load(await openFiles({ ...this.#options, ...files }));
 	}
 
 	/** Firmware's part: tables, kernel, initrd, and the CPU at the kernel's door. */
@@ -391,7 +404,12 @@ interface BootFiles {
 	readonly initrd: Uint8Array | undefined;
 }
 
-/** The packed forms are kept, for a reset; of the unpacked ones the guest has its own. */
+/** Remembers the files as they are: packed. */
+function keeping({ kernel, initrd }: BootBytes): () => Promise<BootBytes> {
+	return async () => (initrd === undefined ? { kernel } : { kernel, initrd });
+}
+
+/** Of the unpacked forms the guest has its own. */
 function openFiles(
 	options: MachineOptions,
 	kernel?: RecognisedKernel,
@@ -444,7 +462,10 @@ function checkedMemoryMap(options: MachineOptions): MemoryRange[] {
 }
 
 /** RAM, and what the transport has above it, which the guest must leave alone. */
-function memoryMap({ memoryBytes, transport }: MachineOptions): MemoryRange[] {
+function memoryMap({
+	memoryBytes,
+	transport,
+}: Pick<MachineOptions, "memoryBytes" | "transport">): MemoryRange[] {
 	const { bytesAboveRam = 0 } = transportKind(transport);
 	const above = { address: memoryBytes, lengthBytes: bytesAboveRam };
 	return buildMemoryMap(memoryBytes, {

@@ -8,6 +8,7 @@
  * @journey L:272 Node, seen from a guest
  */
 
+import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import {
 	type BlockBackend,
@@ -28,6 +29,7 @@ export const nodeSurroundings: GuestSurroundings = {
 	decompressors: nodeDecompressors,
 	breathe,
 	readBytes,
+	canReadAgain: isFile,
 	openDisk: openDescribedDisk,
 	openDevices: (devices) => DeviceBackends.open(devices),
 	addStatistics: processStatistics,
@@ -49,6 +51,13 @@ async function readBytes(
 	const path = pathOf(address, role);
 	if (/^https?:/.test(path)) return download(path, role);
 	return readInputFile(path, role, onProgress, mostBytes);
+}
+
+/** Not on the network, which may be gone next time, and no pipe. */
+function isFile(address: string): boolean {
+	if (/^https?:/.test(address)) return false;
+	const path = pathOf(address, "file");
+	return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
 /** A path, or a URL that is no file's. */
