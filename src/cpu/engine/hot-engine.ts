@@ -42,11 +42,11 @@ const PAGE = 4096;
  * By generation: how large a region may be, and how often it must have been
  * left (as told of, each time standing for a thousand others) before it is made
  * anew as one of the next. Compiling an instruction costs as much as running it
- * cold some thousand times, leaving a region as much as some ten instructions.
+ * cold some thousand times, leaving a region as much as some five instructions.
  */
 const GENERATIONS: readonly (RegionLimits & { readonly patience: number })[] = [
-	{ blocks: 32, instructions: 150, pages: 2, depth: 0, patience: 4 },
-	{ blocks: 80, instructions: 500, pages: 6, depth: 2, patience: 16 },
+	{ blocks: 32, instructions: 150, pages: 2, depth: 0, patience: 12 },
+	{ blocks: 80, instructions: 500, pages: 6, depth: 2, patience: 48 },
 	{ blocks: 150, instructions: 1200, pages: 12, depth: 4, patience: 0 },
 ];
 /**
