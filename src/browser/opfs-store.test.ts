@@ -10,9 +10,11 @@ import {
 class FakeHandle implements SyncAccessHandle {
 	bytes = new Uint8Array(0);
 	readonly #room: number;
+	readonly #whenFull: () => number;
 
-	constructor(room: number) {
+	constructor(room: number, whenFull = refuse) {
 		this.#room = room;
+		this.#whenFull = whenFull;
 	}
 
 	read(target: Uint8Array, { at }: { at: number }): number {
@@ -23,9 +25,7 @@ class FakeHandle implements SyncAccessHandle {
 
 	write(source: Uint8Array, { at }: { at: number }): number {
 		const part = source.subarray(0, 1000);
-		if (at + part.length > this.#room) {
-			throw new DOMException("No space.", "QuotaExceededError");
-		}
+		if (at + part.length > this.#room) return this.#whenFull();
 		const larger = new Uint8Array(
 			Math.max(this.bytes.length, at + part.length),
 		);
@@ -48,6 +48,11 @@ class FakeHandle implements SyncAccessHandle {
 	close(): void {}
 }
 
+/** As the standard has it. */
+function refuse(): number {
+	throw new DOMException("No space.", "QuotaExceededError");
+}
+
 describe("A store in OPFS", () => {
 	it("writes all that it is given, and reads zeroes behind its end", async () => {
 		const store = new OpfsStore(new FakeHandle(10_000), "d");
@@ -58,14 +63,21 @@ describe("A store in OPFS", () => {
 		expect([...target]).toEqual([...Array(10).fill(7), ...Array(10).fill(0)]);
 	});
 
-	it("says ENOSPC where the browser's quota ends, and keeps what it had", async () => {
-		const store = new OpfsStore(new FakeHandle(1500), "d");
-		await store.write(0, new Uint8Array(1000).fill(3));
-		const refused = store.write(1000, new Uint8Array(1000));
-		await expect(refused).rejects.toBeInstanceOf(StorageFullError);
-		await expect(refused).rejects.toMatchObject({ code: "ENOSPC" });
-		expect(store.sizeBytes).toBe(1000);
-	});
+	it.each([
+		["refuses", refuse],
+		["writes nothing", () => 0],
+		["returns -8 without its sign", () => 2 ** 32 - 8],
+	])(
+		"says ENOSPC where a full browser %s, and keeps what it had",
+		async (_, whenFull) => {
+			const store = new OpfsStore(new FakeHandle(1500, whenFull), "d");
+			await store.write(0, new Uint8Array(1000).fill(3));
+			const refused = store.write(1000, new Uint8Array(1000));
+			await expect(refused).rejects.toBeInstanceOf(StorageFullError);
+			await expect(refused).rejects.toMatchObject({ code: "ENOSPC" });
+			expect(store.sizeBytes).toBe(1000);
+		},
+	);
 
 	it("is empty when cleared, with room for something else", async () => {
 		const handle = new FakeHandle(1500);

@@ -106,7 +106,10 @@ export class OpfsStore implements ByteStore {
 			for (let at = 0; at < source.length; ) {
 				const part = source.subarray(at);
 				const written = this.#handle.write(part, { at: offset + at });
-				if (written === 0) throw new Error("nothing was written");
+				// Of a full storage Firefox says 0, and Chromium has said a huge number.
+				if (written === 0 || written > part.length) {
+					throw new DOMException("no more is written", "QuotaExceededError");
+				}
 				at += written;
 			}
 		});
