@@ -127,6 +127,7 @@ const TEST_TOOLS: Readonly<Record<string, string>> = {
 	cpio: "/usr/bin/cpio",
 	make: "/usr/bin/make",
 	chromium: "/usr/bin/chromium",
+	"firefox-esr": "/usr/bin/firefox-esr",
 };
 
 /** What benchmarks call besides. */

@@ -15,7 +15,8 @@ import {
 	greeterCode,
 	multibootImage,
 } from "../boot/multiboot-image.ts";
-import { CHROMIUM, MINUTE, openBrowser } from "./guest-page.ts";
+import { CHROMIUM, openBrowser } from "./guest-page.ts";
+import { MINUTE } from "./guest-shell.ts";
 import { PageServer } from "./page-server.ts";
 
 const GUEST = process.env.LGUEST_GUEST ?? join(projectRoot, "guests/default");

@@ -4,7 +4,6 @@
  */
 
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
 	type Browser,
@@ -14,17 +13,12 @@ import {
 	type Locator,
 	type Page,
 } from "playwright-core";
-import { projectRoot } from "../../scripts/sources.ts";
 import type { LguestTerminal } from "../../src/browser/terminal/lguest-terminal.ts";
+import { GuestShell, hasDefaultGuest } from "./guest-shell.ts";
 
 export const CHROMIUM = "/usr/bin/chromium";
 /** Both are needed for a boot in the page. */
-export const canBoot =
-	existsSync(CHROMIUM) &&
-	existsSync(join(projectRoot, "guests/default/vmlinuz"));
-/** How the default guest's shell prompts. */
-export const PROMPT = "root@lguest:~#";
-export const MINUTE = 60_000;
+export const canBoot = existsSync(CHROMIUM) && hasDefaultGuest;
 const PATIENCE_MS = 60_000;
 
 export function openBrowser(): Promise<Browser> {
@@ -87,16 +81,16 @@ export class GuestPage {
 }
 
 /** One of the page's guests. */
-export class GuestOnPage {
+export class GuestOnPage extends GuestShell {
 	readonly section: Locator;
 	readonly terminal: Locator;
 	/** What is in front of a terminal that shows nothing yet, or no more. */
 	readonly cover: Locator;
 	readonly trouble: Locator;
 	readonly #page: Page;
-	#commands = 0;
 
 	constructor(page: Page, section: Locator) {
+		super();
 		this.#page = page;
 		this.section = section;
 		this.terminal = section.locator("lguest-terminal");
@@ -120,14 +114,12 @@ export class GuestOnPage {
 		return this.section.locator(`[name="${name}"]`);
 	}
 
-	/** All that its terminal shows. */
 	text(): Promise<string> {
 		return this.terminal.evaluate(
 			(element) => (element as LguestTerminal).text,
 		);
 	}
 
-	/** Waits until its terminal shows `text`. */
 	async shows(text: string): Promise<void> {
 		const terminal = await this.terminal.elementHandle();
 		await this.#page.waitForFunction(
@@ -143,28 +135,9 @@ export class GuestOnPage {
 			.waitFor();
 	}
 
-	/** Types at whatever has the keyboard in the terminal. */
 	async type(text: string): Promise<void> {
 		await this.terminal.evaluate((element) => element.focus());
 		await this.#page.keyboard.type(text);
-	}
-
-	/** Runs a command at the prompt; the value is what it prints. */
-	async run(command: string): Promise<string> {
-		const number = ++this.#commands;
-		// Cut by quotes, what is typed does not look like what is printed.
-		await this.type(
-			`echo "be"gin-${number}; ${command}; echo "e"nd-${number}-$?-\n`,
-		);
-		await this.shows(`end-${number}-`);
-		const text = await this.text();
-		const begin = `begin-${number}\n`;
-		const from = text.lastIndexOf(begin) + begin.length;
-		const to = text.lastIndexOf(`end-${number}-`);
-		const status = /^end-\d+-(\d+)-/.exec(text.slice(to))?.[1];
-		const output = text.slice(from, to);
-		if (status === "0") return output;
-		throw new Error(`"${command}" ended with ${status}: ${output}`);
 	}
 }
 

@@ -15,13 +15,12 @@ import {
 	drop,
 	type GuestOnPage,
 	type GuestPage,
-	MINUTE,
 	newLastingUser,
 	newUser,
 	openBrowser,
 	openPage,
-	PROMPT,
 } from "./guest-page.ts";
+import { MINUTE, PROMPT } from "./guest-shell.ts";
 import { PageServer } from "./page-server.ts";
 
 const MIB = 2 ** 20;

@@ -12,12 +12,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
 	canBoot,
 	GuestPage,
-	MINUTE,
 	newUser,
 	openBrowser,
 	openPage,
-	PROMPT,
 } from "./guest-page.ts";
+import { MINUTE, PROMPT } from "./guest-shell.ts";
 import { longestOf, watchTasks } from "./main-thread.ts";
 import { PageServer } from "./page-server.ts";
 

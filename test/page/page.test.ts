@@ -10,12 +10,11 @@ import {
 	canBoot,
 	drop,
 	freeze,
-	MINUTE,
 	newUser,
 	openBrowser,
 	openPage,
-	PROMPT,
 } from "./guest-page.ts";
+import { MINUTE, PROMPT } from "./guest-shell.ts";
 import { PageServer } from "./page-server.ts";
 
 /** The page's time may be off by what a message to the guest takes. */
