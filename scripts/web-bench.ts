@@ -9,7 +9,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Browser, chromium } from "playwright-core";
+import type { Browser } from "playwright-core";
+import { openBrowser } from "../test/page/guest-page.ts";
 import { buildBenchImage } from "./bench/guest-image.ts";
 import { measureRound, type Sample } from "./bench/measure.ts";
 import { buildRows, describeMachine, formatReport } from "./bench/report.ts";
@@ -26,7 +27,6 @@ const USAGE = `usage: npm run web-bench -- [options]
 --only A,B    of the workloads these, or "all"; else a few of each kind
 `;
 
-const CHROMIUM = "/usr/bin/chromium";
 const GUEST_MIB = 256;
 /** Loops, system calls, memory, floating point, and real programs. */
 const USUAL = [
@@ -137,10 +137,7 @@ async function main(args: readonly string[]): Promise<void> {
 	await installTools("bench");
 	// So that what is said of the machine names it.
 	await debianAsset("kernel-686");
-	const browser = await chromium.launch({
-		executablePath: CHROMIUM,
-		args: ["--no-sandbox"],
-	});
+	const browser = await openBrowser();
 	const machine = { ...(await describeMachine()), chromium: browser.version() };
 	for (const [name, value] of Object.entries(machine)) {
 		process.stdout.write(`${name}: ${value}\n`);

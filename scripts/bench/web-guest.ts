@@ -7,12 +7,11 @@
  */
 
 import { parseArgs } from "node:util";
-import { chromium, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import type { LguestTerminal } from "../../src/browser/terminal/lguest-terminal.ts";
 import type { Guest } from "../../src/index.ts";
+import { openBrowser } from "../../test/page/guest-page.ts";
 import { PageServer } from "../../test/page/page-server.ts";
-
-const CHROMIUM = "/usr/bin/chromium";
 
 /** In the page: what it says, and what is typed. */
 declare global {
@@ -37,10 +36,7 @@ const server = await PageServer.start({
 	"/kernel": kernel,
 	...(initrd !== undefined && { "/initrd": initrd }),
 });
-const browser = await chromium.launch({
-	executablePath: CHROMIUM,
-	args: ["--no-sandbox"],
-});
+const browser = await openBrowser();
 const page = await browser.newPage();
 await page.exposeFunction("said", (text: string) => {
 	process.stdout.write(Buffer.from(text, "latin1"));
@@ -72,7 +68,9 @@ async function launch(page: Page): Promise<void> {
 			const show = async (): Promise<void> => {
 				const { done, value } = await reader.read();
 				if (done || value === undefined) return;
-				await said(String.fromCharCode(...value));
+				await said(
+					Array.from(value, (byte) => String.fromCharCode(byte)).join(""),
+				);
 				return show();
 			};
 			void show();

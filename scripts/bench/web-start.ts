@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Browser } from "playwright-core";
 import type { LguestTerminal } from "../../src/browser/terminal/lguest-terminal.ts";
+import { PROMPT } from "../../test/page/guest-shell.ts";
 import { type Files, PageServer } from "../../test/page/page-server.ts";
 import { debianAsset } from "../debian.ts";
 import { projectRoot } from "../sources.ts";
@@ -73,11 +74,8 @@ async function secondsUntil(
 		await page.goto(url, { waitUntil: "commit" });
 		await page.waitForFunction(
 			isThere,
-			{ prompt: "root@lguest:~#" },
-			{
-				polling: POLLING_MS,
-				timeout: PATIENCE_MS,
-			},
+			{ prompt: PROMPT },
+			{ polling: POLLING_MS, timeout: PATIENCE_MS },
 		);
 		// The page's clock starts with its navigation.
 		return (await page.evaluate(() => performance.now())) / 1000;

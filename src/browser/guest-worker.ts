@@ -22,9 +22,11 @@ scope.onmessage = (event) => {
 	early.push(event);
 };
 
-import("./guest-thread.ts").then(({ serve }) => {
-	const receive = serve();
-	scope.onmessage = receive;
-	for (const event of early) receive(event);
+import("./guest-thread.ts")
+	.then(({ serve }) => {
+		const receive = serve();
+		scope.onmessage = receive;
+		for (const event of early) receive(event);
+	})
 	// The page learns of it as of any other that nobody has caught here.
-}, reportError);
+	.catch(reportError);

@@ -1,6 +1,7 @@
 /**
- * What a guest needs of a browser, in its worker: files over `fetch`, decompressors, disks that are read piece by piece, and a turn for
- * the event loop.
+ * What a guest needs of a browser, in its worker: files over `fetch`,
+ * decompressors, disks that are read piece by piece, and a turn for the event
+ * loop.
  *
  * Relies on the core, the web platform and the library fzstd; the worker relies
  * on it.
