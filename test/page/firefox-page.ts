@@ -122,6 +122,13 @@ export class FirefoxGuest extends GuestShell {
 		await this.#page.keyboard.type(text);
 	}
 
+	/** Presses a key with Control. */
+	async control(key: "C" | "F6"): Promise<void> {
+		await this.#page.keyboard.down("Control");
+		await this.#page.keyboard.press(key === "C" ? "c" : key);
+		await this.#page.keyboard.up("Control");
+	}
+
 	/** Drops a file on it, as from the user's desktop. */
 	async drop(name: string, bytes: Uint8Array): Promise<void> {
 		const drop = (target: Element, name: string, bytes: number[]) => {

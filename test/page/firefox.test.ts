@@ -65,6 +65,19 @@ describe.skipIf(!canBootInFirefox)(
 			expect(await columns()).toBeGreaterThan(40);
 		});
 
+		it("takes Ctrl+C from a guest that is busy, and gives the keyboard back", async () => {
+			const tab = await open();
+			const guest = tab.guest();
+			await guest.shows(PROMPT);
+			await guest.type("while :; do echo spinning; done\n");
+			await guest.shows("spinning\nspinning");
+			await guest.control("C");
+			expect(await guest.run("echo $((40 + 2))")).toBe("42\n");
+			await guest.control("F6");
+			const focused = () => document.activeElement?.textContent;
+			expect(await tab.page.evaluate(focused)).toBe("Pause");
+		});
+
 		it("keeps a disk over a reload, from other tabs too", async () => {
 			const tab = await open("blank=16&keep=notes");
 			const guest = tab.guest();
