@@ -1,7 +1,8 @@
 /**
  * V8 compiles WebAssembly in haste first, and well once a function has run for
  * a while. What the hot engine gives it has been seen to be hot already, so it
- * need not wait as long to be sure.
+ * need not wait as long to be sure. While a guest starts hardly anything is, and
+ * the compiler's memory would stay: the time comes a moment later.
  *
  * Relies on V8 alone; the command line calls it before anything else.
  *
@@ -13,6 +14,11 @@ import { setFlagsFromString } from "node:v8";
 /** About as many bytes of code executed; V8's own is four times that. */
 const TIERING_BUDGET = 3_000_000;
 
+const START_MS = 1_000;
+
+/** From soon on; holds for modules that are compiled from then on. */
 export function optimiseEarly(): void {
-	setFlagsFromString(`--wasm-tiering-budget=${TIERING_BUDGET}`);
+	const lower = () =>
+		setFlagsFromString(`--wasm-tiering-budget=${TIERING_BUDGET}`);
+	setTimeout(lower, START_MS).unref();
 }
