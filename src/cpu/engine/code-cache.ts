@@ -27,7 +27,6 @@ import {
 } from "../memory-layout.ts";
 import { CodeEpochs } from "../mmu/code-epochs.ts";
 import { MODE_COUNT, type Mode, modeCodeSize } from "../mode.ts";
-import { endsSequence } from "./form.ts";
 import { jumpCacheIndex } from "./jump-cache.ts";
 import {
 	HANDLER_CROSS,
@@ -374,7 +373,11 @@ export class CodeCache {
 		return false;
 	}
 
-	/** Decodes from `offset` on until control leaves; returns the first record. */
+	/**
+	 * Decodes from `offset` up to the next branch, taken or not; returns the first
+	 * record. What no control has come to is not decoded: regions are made of what
+	 * is, and half of a kernel's code is for cases that never happen.
+	 */
 	#decodeRun(
 		page: CodePage,
 		start: number,
@@ -417,7 +420,7 @@ export class CodeCache {
 			}
 			this.#addInstruction(target, offset, decoded, mode);
 			offset += decoded.lengthBytes;
-			if (endsSequence(decoded)) break;
+			if (decoded.row.endsBlock) break;
 		}
 		this.#addContinuation(target, offset);
 		return first;

@@ -7,7 +7,6 @@
  */
 
 import type { Instruction } from "../decode/instruction.ts";
-import { operandsOf } from "../decode/operand-spec.ts";
 import { MODE_FLAT, type Mode, modeStackSize } from "../mode.ts";
 
 /** How the instruction's data-segment accesses reach linear memory. */
@@ -64,12 +63,4 @@ function isFlat(instruction: Instruction, mode: Mode): boolean {
 
 export function addressingOf(instruction: Instruction, mode: Mode): Addressing {
 	return isFlat(instruction, mode) ? "flat" : "segmented";
-}
-
-/** Mnemonics behind which the next instruction in memory does not follow. */
-export function endsSequence({ row }: Instruction): boolean {
-	if (!row.endsBlock) return false;
-	const first = operandsOf(row)[0];
-	const falls = row.mnemonic === "CALL" || first?.method === "J";
-	return !falls || row.mnemonic === "JMP";
 }
