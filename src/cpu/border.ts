@@ -12,7 +12,7 @@ import { STATUS_FAULT, type Status } from "./engine/status.ts";
 import { asFault, GuestFault, VECTOR_PF } from "./exceptions.ts";
 import type { InstructionFetch } from "./instruction-fetch.ts";
 import { RAM_BASE } from "./memory-layout.ts";
-import { linear32, linear64 } from "./mmu/linear-address.ts";
+import { linear32, linear48, linear64 } from "./mmu/linear-address.ts";
 import type { Mmu } from "./mmu/mmu.ts";
 import { modeCodeSize } from "./mode.ts";
 import {
@@ -27,7 +27,13 @@ import { checkSegmentAccess } from "./system/segment-access.ts";
 /** The imports by which generated code reaches memory, the next instruction and system operations. */
 type BorderImports = Pick<
 	EngineImports,
-	"translate" | "checkSegment" | "commit" | "fetchPage" | "system" | "resolve"
+	| "translate"
+	| "checkSegment"
+	| "commit"
+	| "fetchPage"
+	| "fetchWidePage"
+	| "system"
+	| "resolve"
 >;
 
 /** Runs a system operation by its number; raises the guest's faults. */
@@ -40,12 +46,9 @@ export function borderImports(
 	operate: Operate,
 ): BorderImports {
 	return {
-		fetchPage: (linear, host) => {
-			const physical = fetch.tryPhysical(linear >>> 0);
-			return physical !== undefined && RAM_BASE + physical === host >>> 0
-				? 1
-				: 0;
-		},
+		fetchPage: (linear, host) => isAt(fetch.tryPhysical(linear >>> 0), host),
+		fetchWidePage: (low, high, host) =>
+			isAt(fetch.tryPhysical(linear48(low, high)), host),
 		translate: (low, high, bytes, intent) => {
 			try {
 				const segment = intent >>> INTENT_BITS;
@@ -89,6 +92,10 @@ export function borderImports(
 			}
 		},
 	};
+}
+
+function isAt(physical: number | undefined, host: number): 0 | 1 {
+	return physical !== undefined && RAM_BASE + physical === host >>> 0 ? 1 : 0;
 }
 
 /** The fault that generated code came back with. */

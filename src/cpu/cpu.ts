@@ -40,6 +40,7 @@ import {
 	TOUCHED_MAP_BASE,
 	WASM_PAGE_BYTES,
 } from "./memory-layout.ts";
+import { linear48 } from "./mmu/linear-address.ts";
 import { Mmu } from "./mmu/mmu.ts";
 import { TLB_NEVER } from "./mmu/tlb.ts";
 import { makeMode } from "./mode.ts";
@@ -198,7 +199,7 @@ export class Cpu implements SystemContext {
 			this.memory,
 			features,
 			(instruction, mode) => this.#engine.handlerFor(instruction, mode),
-			(physical) => this.mmu.tlb.protectHostPage(RAM_BASE + physical),
+			(physical) => this.mmu.protectPage(physical),
 		);
 		this.mmu = new Mmu(buffer, this.state, this.memory, bus, this.#code);
 		this.#fetch = new InstructionFetch(
@@ -336,8 +337,10 @@ export class Cpu implements SystemContext {
 			asFault(fault);
 			return;
 		}
-		const rip = this.state.getU32(RIP);
-		this.#hot?.arrived(rip, this.state.get32(MODE), 0, 0);
+		const low = this.state.getU32(RIP);
+		const high = Number(this.state.getBig(RIP) >> 32n);
+		const mode = this.state.get32(MODE);
+		this.#hot?.arrived(linear48(low, high), mode, 0, 0);
 	}
 
 	/** Runs at most `budget` instructions. */
@@ -538,10 +541,17 @@ export class Cpu implements SystemContext {
 		hotArrivals: number = HOT_ARRIVALS[engine],
 		journal?: WriteJournal,
 	): EngineImports {
-		const becameHot = (rip: number, exit: number, page: number) => {
+		const becameHot = (
+			low: number,
+			high: number,
+			exit: number,
+			pageLow: number,
+			pageHigh: number,
+		) => {
 			if (this.#comparer?.isRepeating) return;
 			const mode = this.state.get32(MODE);
-			this.#hot?.arrived(rip >>> 0, mode, exit, page >>> 0);
+			const page = linear48(pageLow, pageHigh);
+			this.#hot?.arrived(linear48(low, high), mode, exit, page);
 			if (engine === "hot") this.#hot?.compileWanted();
 		};
 		return {

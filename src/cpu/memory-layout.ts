@@ -9,6 +9,7 @@
  * | REGION_CACHE_BASE | linear code address → region (`engine/region-cache.ts`) |
  * | TLB_BASE | one word for each 4 KiB of the 32-bit linear space (`mmu/tlb.ts`) |
  * | TLB_USED_BASE | which of those words are in use, so that they can be dropped |
+ * | WIDE_TLB_BASE | hashed, with tags: what 64-bit code uses instead (`mmu/wide-tlb.ts`) |
  * | CODE_MAP_BASE | one byte for each physical page: non-zero if code has been decoded from it |
  * | TOUCHED_MAP_BASE | one byte for each physical page: 0 if nothing was ever written there |
  * | ARENA_BASE | decoded records of the cold engine |
@@ -48,7 +49,20 @@ export const TLB_COUNTS = TLB_USED_GLOBAL_BASE + TLB_MOST_USED * 4;
 /** Three words: see `mmu/code-epochs.ts`. */
 export const CODE_EPOCHS = TLB_COUNTS + 8;
 
-export const CODE_MAP_BASE = TLB_COUNTS + WASM_PAGE_BYTES;
+/** Words: local entries noted below, whether one for code has been displaced, whether any was made. */
+export const WIDE_TLB_NOTES = CODE_EPOCHS + 12;
+/** Numbers of entries that a CR3 write drops. */
+export const WIDE_TLB_USED_BASE = TLB_COUNTS + 0x4000;
+export const WIDE_TLB_MOST_USED = 4096;
+
+export const WIDE_TLB_BASE = TLB_COUNTS + WASM_PAGE_BYTES;
+/** Power of two. */
+export const WIDE_TLB_ENTRIES = 4096;
+/** Linear page address (u64), word as in the other TLB (u32), nothing (u32). */
+export const WIDE_TLB_ENTRY_BYTES = 16;
+
+export const CODE_MAP_BASE =
+	WIDE_TLB_BASE + WIDE_TLB_ENTRIES * WIDE_TLB_ENTRY_BYTES;
 /** Enough for 4 GiB. */
 export const PAGE_MAP_BYTES = 0x10_0000;
 export const TOUCHED_MAP_BASE = CODE_MAP_BASE + PAGE_MAP_BYTES;

@@ -18,6 +18,9 @@ import type { SizeAttribute } from "./decode/instruction.ts";
 export type Mode = number;
 
 export const MODE_FLAT = 1 << 4;
+/** The bits of the code size, and what they are for 64. */
+export const MODE_CODE_SIZE = 3;
+export const MODE_CODE_64 = 2;
 /** Number of different keys. */
 export const MODE_COUNT = 32;
 
@@ -36,7 +39,7 @@ export function makeMode(
 }
 
 export function modeCodeSize(mode: Mode): SizeAttribute {
-	return SIZES[mode & 3] as SizeAttribute;
+	return SIZES[mode & MODE_CODE_SIZE] as SizeAttribute;
 }
 
 export function modeStackSize(mode: Mode): SizeAttribute {

@@ -34,6 +34,7 @@ import {
 	WASM_PAGE_BYTES,
 } from "../../src/cpu/memory-layout.ts";
 import { Tlb } from "../../src/cpu/mmu/tlb.ts";
+import { WideTlb } from "../../src/cpu/mmu/wide-tlb.ts";
 import { makeMode } from "../../src/cpu/mode.ts";
 import { semanticsOf } from "../../src/cpu/semantics/index.ts";
 import {
@@ -79,6 +80,7 @@ export class BareProcessor {
 	readonly #view: DataView;
 	readonly #words: Int32Array;
 	readonly #tlb: Tlb;
+	readonly #wideTlb: WideTlb;
 	readonly #engine: ColdEngine;
 	#nextRecord = ARENA_BASE;
 	#staged: number[] = [];
@@ -93,6 +95,7 @@ export class BareProcessor {
 		this.ram = this.#bytes.subarray(RAM_BASE);
 		this.state = new StateView(memory.buffer, STATE_BASE);
 		this.#tlb = new Tlb(memory.buffer);
+		this.#wideTlb = new WideTlb(memory.buffer);
 		this.#mapPages();
 		this.#resetState();
 		const imports = {
@@ -106,6 +109,7 @@ export class BareProcessor {
 			misplaced: () => {},
 			hotArrivals: 0,
 			fetchPage: () => 0,
+			fetchWidePage: () => 0,
 			ramBytes: 0,
 		};
 		const source = { semanticsOf, kernels: KERNELS };
@@ -160,10 +164,12 @@ export class BareProcessor {
 
 	#mapPages(): void {
 		const readOnly = READ_ONLY_PAGE / PAGE;
-		for (let page = 0; page < readOnly; page++) {
-			this.#tlb.set(page, RAM_BASE + page * PAGE, 0, false);
+		for (let page = 0; page <= readOnly; page++) {
+			const host = RAM_BASE + page * PAGE;
+			const refused = page === readOnly ? WRITE : 0;
+			this.#tlb.set(page, host, refused, false);
+			this.#wideTlb.set(page * PAGE, host, refused, false);
 		}
-		this.#tlb.set(readOnly, RAM_BASE + READ_ONLY_PAGE, WRITE, false);
 	}
 
 	#resetState(): void {

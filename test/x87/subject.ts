@@ -24,6 +24,7 @@ import {
 	WASM_PAGE_BYTES,
 } from "../../src/cpu/memory-layout.ts";
 import { Tlb } from "../../src/cpu/mmu/tlb.ts";
+import { WideTlb } from "../../src/cpu/mmu/wide-tlb.ts";
 import { makeMode } from "../../src/cpu/mode.ts";
 import type { SemanticsTable } from "../../src/cpu/semantics/emitter.ts";
 import {
@@ -85,9 +86,10 @@ export class Subject {
 		this.#view = new DataView(memory.buffer);
 		this.#words = new Int32Array(memory.buffer);
 		this.#state = new StateView(memory.buffer, STATE_BASE);
-		const tlb = new Tlb(memory.buffer);
-		tlb.set(DATA_ADDRESS / PAGE, RAM_BASE, 0, false);
-		tlb.set(CODE_ADDRESS / PAGE, RAM_BASE + PAGE, 0, false);
+		const code = new Tlb(memory.buffer);
+		code.set(CODE_ADDRESS / PAGE, RAM_BASE + PAGE, 0, false);
+		const data = new WideTlb(memory.buffer);
+		data.set(DATA_ADDRESS, RAM_BASE, 0, false);
 		const imports = {
 			translate: () => 0,
 			checkSegment: () => 1,
@@ -98,6 +100,7 @@ export class Subject {
 			misplaced: () => {},
 			hotArrivals: 0,
 			fetchPage: () => 0,
+			fetchWidePage: () => 0,
 			ramBytes: 0,
 		};
 		const source = {

@@ -30,6 +30,7 @@ function smallCache() {
 		misplaced: () => {},
 		hotArrivals: 0,
 		fetchPage: () => 0,
+		fetchWidePage: () => 0,
 		ramBytes: 0,
 	};
 	const source = { semanticsOf, kernels: [] };

@@ -29,7 +29,7 @@ import {
 } from "./instruction-imports.ts";
 import { KernelModule, KernelWanted, withKernels } from "./kernel-module.ts";
 import { PSEUDO_HANDLERS } from "./record.ts";
-import { ADMIT_PARAMS, admitRegion } from "./region-cache.ts";
+import { admitParams, admitRegion } from "./region-cache.ts";
 import {
 	REGION_LOOP_PARAMS,
 	REGION_LOOP_RESULTS,
@@ -57,9 +57,15 @@ export interface EngineImports {
 	commit(): void;
 	system(operation: number, a: number, b: number, c: number): number;
 	resolve(): number;
-	/** A branch target at this RIP has become hot; undefined = the cold engine alone. */
+	/** A branch target has become hot; undefined = the cold engine alone. See `LoopContext`. */
 	readonly hot:
-		| ((ripLow: number, exit: number, regionPage: number) => void)
+		| ((
+				low: number,
+				high: number,
+				exit: number,
+				pageLow: number,
+				pageHigh: number,
+		  ) => void)
 		| undefined;
 	/** The region in a table slot was come to where its pages are not all in place. */
 	misplaced(slot: number): void;
@@ -67,6 +73,8 @@ export interface EngineImports {
 	readonly hotArrivals: number;
 	/** Whether a linear page is mapped to a host page for fetching; enters it in the TLB. */
 	fetchPage(linear: number, host: number): number;
+	/** The same for 64-bit code, by the halves of the linear address. */
+	fetchWidePage(low: number, high: number, host: number): number;
 	/** Size of guest RAM. */
 	readonly ramBytes: number;
 	/** Told of every store that generated code makes, before it does; undefined = nobody is. */
@@ -285,20 +293,28 @@ export class ColdEngine {
 		const resolve = module.importFunction("cpu", "resolve", [], [I32]);
 		const make = module.importFunction("cpu", "make", [], []);
 		const fill = module.importFunction("cpu", "fill", [I32, I32], [I32]);
-		const hot = module.importFunction("cpu", "hot", [I32, I32, I32], []);
+		const hot = module.importFunction(
+			...["cpu", "hot"],
+			[I32, I32, I32, I32, I32],
+			[],
+		);
 		const fetchPage = module.importFunction(
 			...["cpu", "fetchPage"],
 			[I32, I32],
 			[I32],
 		);
+		const fetchWidePage = module.importFunction(
+			...["cpu", "fetchWidePage"],
+			[I32, I32, I32],
+			[I32],
+		);
 		const misplaced = module.importFunction("cpu", "misplaced", [I32], []);
 		const table = module.defineTable(TABLE_SLOTS, TABLE_SLOTS);
 		const run = module.declareFunction([], [I32], "run");
-		const regions = module.declareFunction(
-			REGION_LOOP_PARAMS,
-			REGION_LOOP_RESULTS,
-		);
-		const admit = module.declareFunction(ADMIT_PARAMS, [I32], "admit");
+		const loopRef = () =>
+			module.declareFunction(REGION_LOOP_PARAMS, REGION_LOOP_RESULTS);
+		const admitRef = (width: 32 | 64) =>
+			module.declareFunction(admitParams(width), [I32]);
 		const context = {
 			...base,
 			resolve,
@@ -307,12 +323,16 @@ export class ColdEngine {
 			hotArrivals: this.#imports.hotArrivals,
 			handlerType,
 			fetchPage,
+			fetchWidePage,
 			misplaced,
-			admit,
-			regionLoop: regions,
+			admit: { 32: admitRef(32), 64: admitRef(64) },
+			regionLoop: { 32: loopRef(), 64: loopRef() },
 		};
-		module.defineFunction(admit, admitRegion(context));
-		module.defineFunction(regions, regionLoop(context));
+		for (const width of [32, 64] as const) {
+			const { admit, regionLoop: loops } = context;
+			module.defineFunction(admit[width], admitRegion(context, width));
+			module.defineFunction(loops[width], regionLoop(context, width));
+		}
 		const loopCode = new FunctionBuilder([], [I32]);
 		const loop = new ColdLoop(loopCode, context);
 		loop.emit(forms, (e, form) => this.emitForm(e, form));

@@ -32,6 +32,7 @@ import type {
 	Local,
 } from "../../wasm/references.ts";
 import { TLB_BASE } from "../memory-layout.ts";
+import { MODE_CODE_64, MODE_CODE_SIZE } from "../mode.ts";
 import type { I32, I64, Value } from "../semantics/emitter.ts";
 import {
 	BUDGET,
@@ -40,6 +41,7 @@ import {
 	FAULT_VECTOR,
 	type Field,
 	LEAVE,
+	MODE,
 	REGION_COLD_EXITS,
 	REGION_EXIT,
 	RIP,
@@ -51,7 +53,11 @@ import { expr } from "./arithmetic-emitter.ts";
 import { ColdEmitter, type Continuation } from "./cold-emitter.ts";
 import type { ColdForm } from "./form.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
-import { emitJumpCache, linearTarget } from "./jump-cache.ts";
+import {
+	emitJumpCache,
+	emitWideJumpCache,
+	linearTarget,
+} from "./jump-cache.ts";
 import {
 	HANDLER_REGION,
 	RECORD_BYTES,
@@ -74,6 +80,7 @@ import {
 	STATUS_STOP,
 	STATUS_STOP_JUMP,
 } from "./status.ts";
+import { emitWideLookup, highHalf } from "./wide-lookup.ts";
 
 /** What the loop needs besides the handlers' context. */
 export interface LoopContext extends InstructionContext {
@@ -82,9 +89,9 @@ export interface LoopContext extends InstructionContext {
 	/** See `tlb-fill.ts`. */
 	readonly fill: FunctionRef;
 	/**
-	 * (RIP low, name of the region's exit that led there or 0, RIP of the
-	 * region's first page) → a branch target has become hot; undefined = no
-	 * profiling, no regions.
+	 * (RIP, name of the region's exit that led there or 0, RIP of the region's
+	 * first page; each RIP by its halves, low first) → a branch target has become
+	 * hot; undefined = no profiling, no regions.
 	 */
 	readonly hot: FunctionRef | undefined;
 	/** Arrivals by branch that make code hot, and again that many later. Power of two. */
@@ -93,18 +100,27 @@ export interface LoopContext extends InstructionContext {
 	readonly handlerType: FunctionType;
 	/** (linear address, host address expected) → 1 if the page is mapped there now and in the TLB. */
 	readonly fetchPage: FunctionRef;
+	/** The same for 64-bit code: (linear low, linear high, host address expected). */
+	readonly fetchWidePage: FunctionRef;
 	/** (table slot) → the region there is of no use where it was come to. */
 	readonly misplaced: FunctionRef;
 	/** See `region-cache.ts`. */
-	readonly admit: FunctionRef;
+	readonly admit: WidthRefs;
 	/** See `region-loop.ts`. */
-	readonly regionLoop: FunctionRef;
+	readonly regionLoop: WidthRefs;
+}
+
+/** A function for 32-bit code, and its twin for 64-bit code. */
+export interface WidthRefs {
+	readonly 32: FunctionRef;
+	readonly 64: FunctionRef;
 }
 
 /** Generates the semantics of one form into an emitter. */
 export type EmitForm = (emitter: ColdEmitter, form: ColdForm) => void;
 
 const CS = 1;
+const PAGE = 4096;
 /** As many arrivals is one out of a region worth: what hot code leads to will be hot. */
 const WEIGHT_FROM_REGION = 8;
 
@@ -118,7 +134,7 @@ export class ColdLoop {
 	readonly #target: Local<"i64">;
 	/** The region's exit that leads to `target`, and the region's page; 0 = none. */
 	readonly #source: Local<"i32">;
-	readonly #sourcePage: Local<"i32">;
+	readonly #sourcePage: Local<"i64">;
 	/** Non-zero: control comes out of a region to `target`. */
 	readonly #isWarm: Local<"i32">;
 	/** Non-zero: no branch since a region was left for an instruction it could not do. */
@@ -135,7 +151,7 @@ export class ColdLoop {
 		this.#budget = code.local("i32");
 		this.#target = code.local("i64");
 		this.#source = code.local("i32");
-		this.#sourcePage = code.local("i32");
+		this.#sourcePage = code.local("i64");
 		this.#isWarm = code.local("i32");
 		this.#isAside = code.local("i32");
 		this.#status = code.local("i32");
@@ -180,13 +196,26 @@ export class ColdLoop {
 					emitJumpCache(code, e, { target, linear }, this.#record, slow);
 					code.br(found);
 				});
-				this.#emitFill(linear, retry);
+				code.if(
+					expr(highHalf(e, target)),
+					() => this.#emitWideLookup(target, found),
+					() => this.#emitFill(linear, retry),
+				);
 			});
 			this.#emitResolve();
 		});
 		const offset = e.and(linear, e.i32(0xfff));
 		code.set(this.#ripPage, expr(e.sub(target, e.extendU(offset))));
 		this.#count();
+	}
+
+	/** Above 4 GiB there is only 64-bit code. */
+	#emitWideLookup(target: I64, found: Label): void {
+		const code = this.#code;
+		code.block((miss) => {
+			emitWideJumpCache(code, this.#e, target, this.#record, miss);
+			code.br(found);
+		});
 	}
 
 	/** After a TLB miss that can be filled, the jump cache may know. */
@@ -314,23 +343,31 @@ export class ColdLoop {
 
 	/** The second page of a straddling instruction still is where it was decoded from. */
 	#emitStraddleCheck(changed: Label): void {
+		const code = this.#code;
 		const e = this.#e;
-		const address = e.wrap(this.#get(this.#ripPage) as I64);
-		const linear = e.let(
-			e.add(
-				e.and(e.add(address, this.#codeSegment(SEGMENT_BASE)), e.i32(-4096)),
-				e.i32(4096),
-			),
+		const mask = () => e.readState(TLB_EXECUTE_MASK) as I32;
+		const page = this.#get(this.#ripPage) as I64;
+		const second = e.variable(e.i32(0));
+		code.if(
+			expr(highHalf(e, page)),
+			() => {
+				const linear = e.let(e.add(page, e.i64(PAGE)));
+				const low = e.let(e.wrap(linear));
+				const at = { linear, low, bytes: 1 };
+				const entry = emitWideLookup(code, e, at, mask, changed);
+				second.set(e.add(low, e.and(entry, e.i32(-PAGE))));
+			},
+			() => {
+				const start = e.add(e.wrap(page), this.#codeSegment(SEGMENT_BASE));
+				const linear = e.let(e.add(e.and(start, e.i32(-PAGE)), e.i32(PAGE)));
+				const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
+				const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
+				code.brIf(changed, expr(e.eqz(e.and(entry, mask()))));
+				second.set(e.add(linear, e.and(entry, e.i32(-PAGE))));
+			},
 		);
-		const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
-		const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
-		const mask = e.readState(TLB_EXECUTE_MASK) as I32;
-		this.#code.brIf(changed, expr(e.eqz(e.and(entry, mask))));
-		const host = e.add(linear, e.and(entry, e.i32(-4096)));
-		this.#code.brIf(
-			changed,
-			expr(e.ne(host, this.#field(RECORD_DISPLACEMENT))),
-		);
+		const decoded = this.#field(RECORD_DISPLACEMENT);
+		code.brIf(changed, expr(e.ne(second.get(), decoded)));
 	}
 
 	/**
@@ -472,7 +509,7 @@ export class ColdLoop {
 			weight: this.#weight(),
 			source: () => ({
 				exit: this.#get(this.#source) as I32,
-				page: this.#get(this.#sourcePage) as I32,
+				page: this.#get(this.#sourcePage) as I64,
 			}),
 		});
 	}
@@ -498,14 +535,16 @@ export class ColdLoop {
 		e.writeState(BUDGET, this.#get(this.#budget));
 		const results = [this.#status, this.#ripPage];
 		const args = [localGet(this.#record), localGet(this.#ripPage)];
-		code.setResults(results, call(this.#context.regionLoop, ...args));
+		const run = (loop: FunctionRef) => () =>
+			code.setResults(results, call(loop, ...args));
+		const loops = this.#context.regionLoop;
+		code.if(expr(isLongMode(e)), run(loops[64]), run(loops[32]));
 		const status = this.#get(this.#status) as I32;
 		code.set(this.#budget, expr(e.readState(BUDGET)));
 		code.set(this.#target, expr(e.readState(RIP)));
 		code.if(expr(e.eq(status, e.i32(STATUS_JUMP))), () => {
 			code.set(this.#source, expr(e.readState(REGION_EXIT)));
-			const page = e.wrap(this.#get(this.#ripPage) as I64);
-			code.set(this.#sourcePage, expr(page));
+			code.set(this.#sourcePage, localGet(this.#ripPage));
 			code.set(this.#isWarm, expr(e.i32(1)));
 			code.br(transfer);
 		});
@@ -569,4 +608,10 @@ export class ColdLoop {
 	#get(local: Local): Value {
 		return localGet(local) as Expression as Value;
 	}
+}
+
+/** Whether the mode is that of 64-bit code, at run time. */
+function isLongMode(e: StateEmitter): I32 {
+	const size = e.and(e.readState(MODE) as I32, e.i32(MODE_CODE_SIZE));
+	return e.eq(size, e.i32(MODE_CODE_64));
 }

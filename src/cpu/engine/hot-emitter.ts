@@ -204,7 +204,7 @@ export class HotEmitter extends ColdEmitter {
 		intent: Intent,
 	): I32 {
 		const { bail } = this.#instruction;
-		if (bytes !== VECTOR_BYTES || intent !== "read") {
+		if (this.long || bytes !== VECTOR_BYTES || intent !== "read") {
 			return super.hostAddress(segment, linear, bytes, intent);
 		}
 		const host = this.variable(this.i32(0));

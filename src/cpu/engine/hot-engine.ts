@@ -37,6 +37,7 @@ import {
 } from "./region-generator.ts";
 
 const PAGE = 4096;
+const LINEAR_END = 2 ** 48;
 
 /**
  * By generation: how large a region may be, and how often it must have been
@@ -152,7 +153,7 @@ export class HotEngine {
 		return this.#regions.size;
 	}
 
-	/** Control has often come to a linear address; by way of a region's exit unless `exit` is 0. */
+	/** Control has often come to a linear address (below 2^48); by way of a region's exit unless `exit` is 0. */
 	arrived(rip: number, mode: Mode, exit: number, regionPage: number): void {
 		if (!isSupported(mode)) return;
 		const source =
@@ -167,7 +168,9 @@ export class HotEngine {
 
 	#learn(source: Region, from: number, regionPage: number, rip: number): void {
 		const branch = physicalOf(source.places, from);
-		const distance = (rip - (regionPage + from)) | 0;
+		const difference = rip - (regionPage + from);
+		const isLong = modeCodeSize(source.mode) === 64;
+		const distance = isLong ? difference : difference | 0;
 		if (branch === undefined || Math.abs(distance) > FARTHEST) return;
 		if (this.#history.note(branch, distance)) {
 			source.isFinal = false;
@@ -194,7 +197,7 @@ export class HotEngine {
 			return false;
 		region.isFinal = true;
 		const next = generation + 1;
-		const grown = this.#form(linearPage >>> 0, page, offset, mode, next);
+		const grown = this.#form(linearPage, page, offset, mode, next);
 		if (grown === undefined) return false;
 		if (grown.weight <= weight) return false;
 		this.#wanted.push({ ...grown, replaces: region });
@@ -213,7 +216,7 @@ export class HotEngine {
 		if (this.#wanted.some(isSame)) return;
 		if ([...this.#away.values()].some((regions) => regions.some(isSame)))
 			return;
-		const region = this.#form((rip - offset) >>> 0, page, offset, mode, 0);
+		const region = this.#form(rip - offset, page, offset, mode, 0);
 		if (region !== undefined) this.#wanted.push(region);
 	}
 
@@ -236,7 +239,8 @@ export class HotEngine {
 				},
 				pageAt: (distance) => {
 					if (distance === 0) return page;
-					const linear = (linearPage + distance) >>> 0;
+					const sum = linearPage + distance;
+					const linear = modeCodeSize(mode) === 64 ? wrap48(sum) : sum >>> 0;
 					const physical = this.#fetch(linear);
 					if (physical === undefined) return undefined;
 					const found = this.#cache.pageAt(physical, mode);
@@ -424,8 +428,14 @@ function codeBytes(
 	return bytes;
 }
 
-/** Flat 32-bit code, for now. */
+/** A sum of linear addresses as the MMU has them: bit 47 is the one that counts. */
+function wrap48(linear: number): number {
+	return (linear + LINEAR_END) % LINEAR_END;
+}
+
+/** 64-bit code, and flat 32-bit code. */
 function isSupported(mode: Mode): boolean {
+	if (modeCodeSize(mode) === 64) return true;
 	const flat = (mode & MODE_FLAT) !== 0;
 	return flat && modeCodeSize(mode) === 32 && modeStackSize(mode) === 32;
 }

@@ -39,6 +39,7 @@ import {
 import { expr } from "./arithmetic-emitter.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 import { STATUS_FAULT, STATUS_NEXT } from "./status.ts";
+import { emitWideLookup } from "./wide-lookup.ts";
 
 /** The functions of the MMU and the system that generated code imports. */
 export interface InstructionContext extends CodeContext {
@@ -345,21 +346,14 @@ export abstract class InstructionEmitter extends StateEmitter {
 		slow: Label,
 		across = slow,
 	): I32 {
+		if (this.long) return this.#wideHost(linear, bytes, intent, slow);
 		const address = this.let(this.wrap(linear));
-		if (linear.type === "i64") {
-			const high = this.wrap(this.shrU(linear as I64, this.i64(32)));
-			this.code.brIf(slow, expr(high));
-		}
 		const slot = this.and(
 			this.shrU(address, this.i32(10)),
 			this.i32(0x3f_fffc),
 		);
 		const entry = this.let(load("i32.load", expr(slot), TLB_BASE) as I32);
-		const mask = intent === "read" ? TLB_READ_MASK : TLB_WRITE_MASK;
-		const test = this.and(
-			entry,
-			this.stateLoad(this.i32(0), mask.offset, 4) as I32,
-		);
+		const test = this.and(entry, this.#mask(intent));
 		this.code.brIf(slow, expr(this.eqz(test)));
 		if (bytes > 1) {
 			const offset = this.and(address, this.i32(PAGE_BYTES - 1));
@@ -367,6 +361,26 @@ export abstract class InstructionEmitter extends StateEmitter {
 			this.code.brIf(across, expr(this.gtU(offset, last)));
 		}
 		return this.add(address, this.and(entry, this.i32(-PAGE_BYTES)));
+	}
+
+	/** The same for 64-bit code, wherever in linear space. */
+	#wideHost(linear: Integer, bytes: number, intent: Intent, slow: Label): I32 {
+		const address = this.let(this.#toI64(linear));
+		const low = this.let(this.wrap(address));
+		const entry = emitWideLookup(
+			this.code,
+			this,
+			{ linear: address, low, bytes },
+			() => this.#mask(intent),
+			slow,
+		);
+		return this.add(low, this.and(entry, this.i32(-PAGE_BYTES)));
+	}
+
+	/** The bit that an entry must have. */
+	#mask(intent: Intent): I32 {
+		const mask = intent === "read" ? TLB_READ_MASK : TLB_WRITE_MASK;
+		return this.stateLoad(this.i32(0), mask.offset, 4) as I32;
 	}
 
 	/** For `--engine compare` alone: see `write-journal.ts`. */

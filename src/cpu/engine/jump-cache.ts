@@ -23,6 +23,7 @@ import {
 } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import type { StateEmitter } from "./state-emitter.ts";
+import { emitWideLookup } from "./wide-lookup.ts";
 
 const CS = 1;
 
@@ -47,7 +48,35 @@ export function emitJumpCache(
 	const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
 	const mask = e.readState(TLB_EXECUTE_MASK) as I32;
 	code.brIf(slow, expr(e.eqz(e.and(entry, mask))));
-	const host = e.let(e.add(linear, e.and(entry, e.i32(-4096))));
+	emitCachedRecord(code, e, hostOf(e, linear, entry), record, slow);
+}
+
+/** The same for 64-bit code, wherever in linear space. */
+export function emitWideJumpCache(
+	code: FunctionBuilder,
+	e: StateEmitter,
+	target: I64,
+	record: Local<"i32">,
+	slow: Label,
+): void {
+	const low = e.let(e.wrap(target));
+	const at = { linear: target, low, bytes: 1 };
+	const mask = () => e.readState(TLB_EXECUTE_MASK) as I32;
+	const entry = emitWideLookup(code, e, at, mask, slow);
+	emitCachedRecord(code, e, hostOf(e, low, entry), record, slow);
+}
+
+function hostOf(e: StateEmitter, low: I32, entry: I32): I32 {
+	return e.let(e.add(low, e.and(entry, e.i32(-4096))));
+}
+
+function emitCachedRecord(
+	code: FunctionBuilder,
+	e: StateEmitter,
+	host: I32,
+	record: Local<"i32">,
+	slow: Label,
+): void {
 	const cached = e.let(jumpCacheOffset(e, host));
 	const key = load("i32.load", expr(cached), JUMP_CACHE_BASE) as I32;
 	code.brIf(slow, expr(e.ne(key, host)));

@@ -19,8 +19,8 @@ import {
 } from "../../wasm/expression.ts";
 import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
 import type { LoadOpName } from "../../wasm/opcodes.ts";
-import type { Local } from "../../wasm/references.ts";
-import type { I32, I64, Value } from "../semantics/emitter.ts";
+import type { FunctionRef, Local } from "../../wasm/references.ts";
+import type { I32, I64, Integer, Value } from "../semantics/emitter.ts";
 import {
 	BUDGET,
 	HOT_RETIRED,
@@ -28,9 +28,9 @@ import {
 	REGION_EXIT,
 	RIP,
 } from "../state.ts";
-import { expr } from "./arithmetic-emitter.ts";
+import { expr, typeBits } from "./arithmetic-emitter.ts";
 import type { LoopContext } from "./cold-loop.ts";
-import { emitJumpCache } from "./jump-cache.ts";
+import { emitJumpCache, emitWideJumpCache } from "./jump-cache.ts";
 import {
 	HANDLER_REGION,
 	RECORD_COUNT,
@@ -42,6 +42,7 @@ import {
 import { emitRegionCache } from "./region-cache.ts";
 import { StateEmitter } from "./state-emitter.ts";
 import { STATUS_COLD, STATUS_JUMP } from "./status.ts";
+import { highHalf } from "./wide-lookup.ts";
 
 /** 2^32 divided by it. */
 const GOLDEN_RATIO = 0x9e37_79b1;
@@ -55,31 +56,36 @@ interface Stay {
 	/** Of the region to be run next; 0 = to be looked up. */
 	readonly record: Local<"i32">;
 	readonly ripPage: Local<"i64">;
-	readonly eip: Local<"i32">;
+	/** EIP; all of RIP for 64-bit code. */
+	readonly rip: Local<"i32"> | Local<"i64">;
 	readonly slot: Local<"i32">;
 	readonly status: Local<"i32">;
 	/** How often regions were entered, modulo 2^32. */
 	readonly entries: Local<"i32">;
 }
 
-/** Its body. */
-export function regionLoop(context: LoopContext): FunctionBuilder {
+/** Its body, for code of 32 bits or 64. */
+export function regionLoop(
+	context: LoopContext,
+	width: 32 | 64,
+): FunctionBuilder {
 	const code = new FunctionBuilder(REGION_LOOP_PARAMS, REGION_LOOP_RESULTS);
 	const e = new StateEmitter(code, context);
 	const stay: Stay = {
 		record: code.param(0) as Local<"i32">,
 		ripPage: code.param(1) as Local<"i64">,
-		eip: code.local("i32"),
+		rip: width === 64 ? code.local("i64") : code.local("i32"),
 		slot: code.local("i32"),
 		status: code.local("i32"),
 		entries: code.local("i32"),
 	};
-	const { record, ripPage, eip, status, entries } = stay;
+	const { record, ripPage, rip, status, entries } = stay;
 	const budget = e.let(e.readState(BUDGET) as I32);
 	const entered = e.let(e.readState(REGION_ENTRIES) as I64);
 	code.set(entries, expr(e.wrap(entered)));
-	const offset = load("i32.load16_u", localGet(record), RECORD_PAGE_OFFSET);
-	code.set(eip, expr(e.add(e.wrap(get(ripPage) as I64), offset as I32)));
+	const inPage = load("i32.load16_u", localGet(record), RECORD_PAGE_OFFSET);
+	const page = e.toWidth(width, get(ripPage) as I64);
+	code.set(rip, expr(e.add(page, e.toWidth(width, inPage as I32))));
 	code.block((done) => {
 		code.loop((again) => {
 			findRegion(code, e, context, stay, done);
@@ -96,15 +102,16 @@ export function regionLoop(context: LoopContext): FunctionBuilder {
 	return code;
 }
 
-/** Sets slot, record and page of the region at EIP; `done` if there is none, or none that can be entered. */
+/** Sets slot, record and page of the region at RIP; `done` if there is none, or none that can be entered. */
 function findRegion(
 	code: FunctionBuilder,
 	e: StateEmitter,
 	context: LoopContext,
-	{ record, ripPage, eip, slot, status }: Stay,
+	{ record, ripPage, rip, slot, status }: Stay,
 	done: Label,
 ): void {
-	const at = e.let(get(eip) as I32);
+	const at = e.let(get(rip)) as Integer;
+	const width = typeBits(at) as 32 | 64;
 	const field = (name: LoadOpName, offset: number) =>
 		load(name, localGet(record), offset) as I32;
 	code.block((found) => {
@@ -113,35 +120,42 @@ function findRegion(
 			code.br(found);
 		});
 		code.if(expr(e.eqz(get(record) as I32)), () => {
-			const target = e.readState(RIP) as I64;
-			emitJumpCache(code, e, { target, linear: at }, record, done);
+			if (width === 64) emitWideJumpCache(code, e, at as I64, record, done);
+			else {
+				const target = e.readState(RIP) as I64;
+				const linear = at as I32;
+				emitJumpCache(code, e, { target, linear }, record, done);
+			}
 			const handler = field("i32.load16_u", RECORD_HANDLER);
 			code.brIf(done, expr(e.ne(handler, e.i32(HANDLER_REGION))));
 		});
 		code.set(slot, expr(field("i32.load", RECORD_DISPLACEMENT)));
-		code.brIf(found, call(context.admit, localGet(record), expr(at)));
+		const admit = context.admit[width];
+		code.brIf(found, call(admit, localGet(record), expr(at)));
 		// The cold engine finds its own way.
-		e.writeState(RIP, e.extendU(at));
+		e.writeState(RIP, e.toWidth(64, at));
 		e.writeState(REGION_EXIT, field("i32.load", RECORD_LINK));
 		code.set(status, i32Const(STATUS_COLD));
 		code.br(done);
 	});
-	code.set(ripPage, expr(e.extendU(e.and(at, e.i32(-4096)))));
+	const page = e.and(at, e.constant(width, -4096));
+	code.set(ripPage, expr(e.toWidth(64, page) as I64));
 }
 
-/** Runs the region; `done` unless it ends with a jump, whose target is EIP then. */
+/** Runs the region; `done` unless it ends with a jump, whose target is RIP then. */
 function runRegion(
 	code: FunctionBuilder,
 	e: StateEmitter,
 	{ handlerType }: LoopContext,
-	{ record, ripPage, eip, slot, status, entries }: Stay,
+	{ record, ripPage, rip, slot, status, entries }: Stay,
 	done: Label,
 ): void {
 	const args = [localGet(record), localGet(ripPage)];
 	code.set(status, callIndirect(handlerType, localGet(slot), ...args));
 	code.set(entries, expr(e.add(get(entries) as I32, e.i32(1))));
 	code.brIf(done, expr(e.ne(get(status) as I32, e.i32(STATUS_JUMP))));
-	code.set(eip, expr(e.readState(RIP, 0, 0, 4)));
+	const bytes = rip.type === "i64" ? 8 : 4;
+	code.set(rip, expr(e.readState(RIP, 0, 0, bytes)));
 	code.set(record, i32Const(0));
 }
 
@@ -153,7 +167,7 @@ function tellSample(
 	code: FunctionBuilder,
 	e: StateEmitter,
 	{ hot, hotArrivals }: LoopContext,
-	{ ripPage, eip, entries }: Stay,
+	{ ripPage, rip, entries }: Stay,
 	done: Label,
 ): void {
 	if (hot === undefined) return;
@@ -161,11 +175,23 @@ function tellSample(
 	const rarely = e.ltU(drawn, e.i32(Math.floor(2 ** 32 / hotArrivals)));
 	const isDue = hotArrivals === 1 ? e.i32(1) : rarely;
 	code.if(expr(isDue), () => {
-		const exit = e.readState(REGION_EXIT);
-		const page = e.wrap(get(ripPage) as I64);
-		code.evaluate(call(hot, localGet(eip), expr(exit), expr(page)));
+		const exit = e.readState(REGION_EXIT) as I32;
+		const at = e.toWidth(64, get(rip) as Integer) as I64;
+		tell(code, e, hot, { at, exit, page: get(ripPage) as I64 });
 		code.br(done);
 	});
+}
+
+/** Calls `LoopContext.hot`. */
+function tell(
+	code: FunctionBuilder,
+	e: StateEmitter,
+	hot: FunctionRef,
+	{ at, exit, page }: { at: I64; exit: I32; page: I64 },
+): void {
+	const halves = (rip: I64) => [e.wrap(rip), highHalf(e, rip)];
+	const args = [...halves(at), exit, ...halves(page)];
+	code.evaluate(call(hot, ...args.map(expr)));
 }
 
 /** Counts an arrival by branch at a record; tells when it is hot, and whence it came. */
@@ -176,7 +202,7 @@ export function emitArrival(
 	at: {
 		record: Local<"i32">;
 		target: I64;
-		source: () => { exit: I32; page: I32 };
+		source: () => { exit: I32; page: I64 };
 		/** As how many it counts. */
 		weight: I32;
 	},
@@ -190,8 +216,7 @@ export function emitArrival(
 	// A power of two has been passed when its bit has changed.
 	const due = e.and(e.xor(before, count), e.i32(hotArrivals));
 	code.if(expr(due), () => {
-		const { exit, page } = source();
-		code.evaluate(call(hot, expr(e.wrap(target)), expr(exit), expr(page)));
+		tell(code, e, hot, { at: target, ...source() });
 	});
 }
 

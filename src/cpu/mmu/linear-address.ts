@@ -36,11 +36,16 @@ export function linear64(
 	bytes: number,
 	segment: number,
 ): number {
-	const linear = (high & HIGH_MASK) * FOUR_GIB + (low >>> 0);
+	const linear = linear48(low, high);
 	const lastCarries = (low >>> 0) + bytes > FOUR_GIB;
 	if (!isCanonical(high)) refuse(segment);
 	if (lastCarries && !isCanonical((high + 1) | 0)) refuse(segment);
 	return linear;
+}
+
+/** A canonical address as the MMU has it, by its halves. */
+export function linear48(low: number, high: number): number {
+	return (high & HIGH_MASK) * FOUR_GIB + (low >>> 0);
 }
 
 /** Bits 47..63 are equal; `high` is the signed upper half. */

@@ -28,6 +28,7 @@ import {
 	TLB_WRITE_USER,
 	Tlb,
 } from "./tlb.ts";
+import { WideTlb } from "./wide-tlb.ts";
 
 /** How generated code means an access (0 = read); "modify" reads what it will write. */
 const WRITE = 1;
@@ -54,7 +55,10 @@ export type AccessWatcher = (
 ) => void;
 
 export class Mmu {
+	/** Of 32-bit linear space. */
 	readonly tlb: Tlb;
+	/** Of 64-bit code. */
+	readonly #wide: WideTlb;
 	readonly #state: StateView;
 	readonly #ram: GuestMemory;
 	readonly #bus: CpuBus;
@@ -88,6 +92,7 @@ export class Mmu {
 		code: CodeWatcher,
 	) {
 		this.tlb = new Tlb(buffer);
+		this.#wide = new WideTlb(buffer);
 		this.#state = state;
 		this.#ram = ram;
 		this.#bus = bus;
@@ -223,27 +228,37 @@ export class Mmu {
 
 	/** The address `bytes` further on, wrapping where the code size says: at 4 GiB or 2^48. */
 	after(linear: number, bytes: number): number {
-		const long = modeCodeSize(this.#state.get32(MODE)) === 64;
-		return long ? (linear + bytes) % LINEAR_END : (linear + bytes) >>> 0;
+		return this.#isLong
+			? (linear + bytes) % LINEAR_END
+			: (linear + bytes) >>> 0;
 	}
 
 	// Control
 
 	flushLocal(): void {
 		this.tlb.dropLocal();
+		this.#wide.dropLocal();
 	}
 
 	flushAll(): void {
 		this.tlb.dropAll();
+		this.#wide.dropAll();
 	}
 
 	invalidatePage(linear: number): void {
 		if (linear < FOUR_GIB) this.tlb.drop(Math.floor(linear / PAGE));
+		this.#wide.drop(linear);
+	}
+
+	/** Sends writes to a physical page to the slow path, through every mapping. */
+	protectPage(physical: number): void {
+		this.tlb.protectHostPage(RAM_BASE + physical);
+		this.#wide.protectHostPage(RAM_BASE + physical);
 	}
 
 	controlRegistersChanged(): void {
 		this.#walk.configure();
-		this.tlb.dropAll();
+		this.flushAll();
 	}
 
 	loadPdptes(cr3: number): void {
@@ -266,7 +281,7 @@ export class Mmu {
 		this.#watchStart = physical;
 		this.#watchEnd = physical + bytes;
 		for (let page = physical - (physical % PAGE); this.#isWatched(page); ) {
-			this.tlb.protectHostPage(RAM_BASE + page);
+			this.protectPage(page);
 			page += PAGE;
 		}
 	}
@@ -298,23 +313,31 @@ export class Mmu {
 		fetch: boolean,
 	): number {
 		const page = Math.floor(linear / PAGE);
-		if (linear < FOUR_GIB) {
-			const entry = this.tlb.get(page);
-			const needed = neededFlag(write, user, fetch);
-			if ((entry & needed) !== 0) {
-				return ((entry & -PAGE) + page * PAGE - RAM_BASE) >>> 0;
-			}
+		const wide = this.#isLong || linear >= FOUR_GIB;
+		// 64-bit code of 32-bit space is fetched by way of either.
+		const direct = linear < FOUR_GIB && (fetch || !wide);
+		const needed = neededFlag(write, user, fetch);
+		let entry = wide ? this.#wide.get(linear) : needed;
+		if (direct && (entry & needed) !== 0) entry = this.tlb.get(page);
+		if ((entry & needed) !== 0) {
+			return ((entry & -PAGE) + page * PAGE - RAM_BASE) >>> 0;
 		}
 		const walk = this.#walk;
 		if (!walk.walk(linear, write, user, fetch)) return -1;
 		const physical = walk.physicalPage;
 		const { touched } = this.#ram;
 		if (touched !== undefined) touched[physical / PAGE] = 1;
-		if (physical < this.#ram.sizeBytes && linear < FOUR_GIB) {
+		if (physical < this.#ram.sizeBytes) {
 			const refused = this.#refused(physical);
-			this.tlb.set(page, RAM_BASE + physical, refused, walk.global);
+			const host = RAM_BASE + physical;
+			if (direct) this.tlb.set(page, host, refused, walk.global);
+			if (wide) this.#wide.set(linear, host, refused, walk.global);
 		}
 		return physical;
+	}
+
+	get #isLong(): boolean {
+		return modeCodeSize(this.#state.get32(MODE)) === 64;
 	}
 
 	/** TLB_* bits of the accesses that must be seen here. */

@@ -58,7 +58,7 @@ export const TLB_ALL =
 const EMPTY = 0;
 const PAGE_MASK = ~0xfff;
 /** A change to any of these may lead a fetch elsewhere. */
-const FETCHING =
+export const TLB_FETCHING =
 	PAGE_MASK | TLB_GLOBAL | TLB_EXECUTE_SUPERVISOR | TLB_EXECUTE_USER;
 
 export class Tlb {
@@ -99,7 +99,7 @@ export class Tlb {
 		const kind = global ? TLB_GLOBAL : 0;
 		const entry = delta | kind | (TLB_ALL & ~refused);
 		this.#entries[page] = entry;
-		if (before !== EMPTY && ((before ^ entry) & FETCHING) !== 0) {
+		if (before !== EMPTY && ((before ^ entry) & TLB_FETCHING) !== 0) {
 			this.#epochs.endAll();
 		}
 	}

@@ -165,7 +165,8 @@ export function clearTaskSwitched(cpu: SystemContext): Status {
 export function invalidatePage(cpu: SystemContext): Status {
 	const state = cpu.state;
 	requireLevel0(state);
-	const linear = state.getWide(SYSTEM_ARGUMENT);
+	// All that there is of a canonical address; of another, a page too many.
+	const linear = Number(BigInt.asUintN(48, state.getBig(SYSTEM_ARGUMENT)));
 	cpu.mmu.invalidatePage(linear);
 	const code = (segmentBase(state, CS) + ripOf(state)) >>> 12;
 	const distance = ((linear >>> 12) - code) & 0xf_ffff;
