@@ -35,6 +35,7 @@ import {
 	type Report,
 } from "./bench/report.ts";
 import { formatIdle, measureStart, START, type Start } from "./bench/start.ts";
+import { benchWide, WIDE_LOOPS } from "./bench/wide.ts";
 import { BOOT, RATE, WORKLOADS, type Workload } from "./bench/workloads.ts";
 import { debianAsset, installTools } from "./debian.ts";
 
@@ -146,6 +147,13 @@ function runNetwork(options: Options): Promise<number> {
 	);
 }
 
+/** No guest system at all: loops on a bare processor. */
+async function runWide({ rounds, only }: Options): Promise<void> {
+	const table = await benchWide(rounds, only, say);
+	const { machine, lguest, node } = await describeMachine();
+	process.stdout.write(`${table}\n${machine}; ${lguest}; ${node}\n`);
+}
+
 /** Nothing but the default guest is needed, and nothing is written. */
 async function runOfDefaultGuest(
 	options: Options,
@@ -216,7 +224,7 @@ async function save(report: Report, directory: string): Promise<void> {
 function list(): void {
 	for (const { name, about } of [
 		...[BOOT, RATE, ...WORKLOADS, ...BLOCK_WORKLOADS],
-		...NETWORK_WORKLOADS,
+		...[...NETWORK_WORKLOADS, ...WIDE_LOOPS],
 	]) {
 		process.stdout.write(`${name.padEnd(20)}${about}\n`);
 	}
@@ -229,7 +237,8 @@ async function main(args: readonly string[]): Promise<number> {
 		else if (options === "list") list();
 		else if (options.mode === "queue") {
 			process.stdout.write(`${benchQueues(options.rounds)}\n`);
-		} else if (options.mode === "start") return await runStart(options);
+		} else if (options.mode === "wide") await runWide(options);
+		else if (options.mode === "start") return await runStart(options);
 		else if (options.mode === "network") return await runNetwork(options);
 		else return await run(options);
 		return 0;

@@ -26,6 +26,7 @@ describe("the options of the benchmark", () => {
 		expect(options("--block", "--only", block ?? "").only).toEqual([block]);
 		const echo = options("--network", "--only", "network-echo");
 		expect([echo.mode, echo.only]).toEqual(["network", ["network-echo"]]);
+		expect(options("--wide", "--only", "crc").only).toEqual(["crc"]);
 	});
 
 	it("name what there is when a workload is another's", () => {
@@ -51,5 +52,7 @@ describe("the options of the benchmark", () => {
 		expect(options("--network").engines).toEqual(["ours", "qemu"]);
 		expect(options("--start").engines).toEqual(["ours", "v86", "qemu"]);
 		expect(refusal("--network", "--engines", "v86")).toContain("v86");
+		expect(options("--wide").engines).toEqual(["ours"]);
+		expect(refusal("--wide", "--engines", "qemu")).toContain("qemu");
 	});
 });

@@ -11,6 +11,7 @@ import { projectRoot } from "../sources.ts";
 import { BLOCK_WORKLOADS } from "./block.ts";
 import { type BenchEngine, ENGINES } from "./measure.ts";
 import { NETWORK_WORKLOADS } from "./network.ts";
+import { WIDE_LOOPS } from "./wide.ts";
 import { BOOT, RATE, type Scale, WORKLOADS } from "./workloads.ts";
 
 export const USAGE = `usage: npm run bench -- [options]
@@ -19,6 +20,7 @@ export const USAGE = `usage: npm run bench -- [options]
 --network          two guests, one sending to the other
 --start            from the command to the default guest's prompt, and idling there
 --queue            virtqueues: what each buffer costs
+--wide             64-bit loops beside the same as 32-bit code, on a bare processor
 --only A,B         these workloads only; --start and --queue have just one
 --engines A,B      of ${ENGINES.join(", ")}
 --rounds N         rounds to run (3)
@@ -52,6 +54,7 @@ export function parseOptions(
 			start: { type: "boolean", default: false },
 			network: { type: "boolean", default: false },
 			queue: { type: "boolean", default: false },
+			wide: { type: "boolean", default: false },
 			list: { type: "boolean", default: false },
 			help: { type: "boolean", default: false },
 			only: { type: "string" },
@@ -87,12 +90,17 @@ export function parseOptions(
 }
 
 /** What is measured: the processor unless something else is asked for. */
-export type Mode = "processor" | "block" | "start" | "network" | "queue";
+export type Mode =
+	| "processor"
+	| "block"
+	| "start"
+	| "network"
+	| "queue"
+	| "wide";
 
 function modeOf(values: Readonly<Record<string, unknown>>): Mode {
-	const modes = (["block", "start", "network", "queue"] as const).filter(
-		(mode) => values[mode] === true,
-	);
+	const all = ["block", "start", "network", "queue", "wide"] as const;
+	const modes = all.filter((mode) => values[mode] === true);
 	const [mode = "processor", another] = modes;
 	if (another === undefined) return mode;
 	throw new UsageError(`--${mode} or --${another}, one at a time`);
@@ -105,6 +113,7 @@ const WORKLOAD_NAMES: Readonly<Record<Mode, readonly string[] | undefined>> = {
 	network: NETWORK_WORKLOADS.map(({ name }) => name),
 	start: undefined,
 	queue: undefined,
+	wide: WIDE_LOOPS.map(({ name }) => name),
 };
 
 function chosenWorkloads(
@@ -119,8 +128,9 @@ function chosenWorkloads(
 	return only.split(",").map((name) => oneOf("workload", name, known));
 }
 
-/** The machine itself has no disk of ours, and does not start; v86 has no virtio network. */
+/** The machine itself has no disk of ours, and does not start; v86 has no virtio network, and no 64-bit code. */
 function possibleEngines(mode: Mode): BenchEngine[] {
+	if (mode === "wide") return ["ours"];
 	const guestsOnly = ["block", "start", "network"].includes(mode);
 	return ENGINES.filter(
 		(engine) =>
