@@ -56,13 +56,13 @@ export const WIDE_TLB_USED_BASE = TLB_COUNTS + 0x4000;
 export const WIDE_TLB_MOST_USED = 4096;
 
 export const WIDE_TLB_BASE = TLB_COUNTS + WASM_PAGE_BYTES;
-/** Power of two. */
+/** Of each of two halves; power of two. */
 export const WIDE_TLB_ENTRIES = 4096;
 /** Linear page address (u64), word as in the other TLB (u32), nothing (u32). */
 export const WIDE_TLB_ENTRY_BYTES = 16;
 
 export const CODE_MAP_BASE =
-	WIDE_TLB_BASE + WIDE_TLB_ENTRIES * WIDE_TLB_ENTRY_BYTES;
+	WIDE_TLB_BASE + 2 * WIDE_TLB_ENTRIES * WIDE_TLB_ENTRY_BYTES;
 /** Enough for 4 GiB. */
 export const PAGE_MAP_BYTES = 0x10_0000;
 export const TOUCHED_MAP_BASE = CODE_MAP_BASE + PAGE_MAP_BYTES;

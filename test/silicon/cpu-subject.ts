@@ -114,6 +114,11 @@ const SYSTEM_LINEAR = 0x3ffff000;
 const LDT_OFFSET = 0x400;
 const GDT_LIMIT = 0x7f;
 
+/** What an entry of the top table maps. */
+const PML4_SPAN = 2 ** 39;
+/** Where Linux puts programs. */
+const HIGH_BASE = 0xaa * PML4_SPAN;
+
 // Page-table entries, accessed and dirty already
 const PRESENT = 0x01n;
 const ENTRY_READ_ONLY = 0x65n;
@@ -160,6 +165,8 @@ interface Dirty {
 class Bench {
 	readonly #cpu: Cpu;
 	readonly #mode: Mode;
+	/** Where in linear space all is that cases know of: added to their code's address. */
+	readonly #base: number;
 	readonly #gpr: BigUint64Array;
 	readonly #xmm: Uint8Array;
 	/** The data area as words, ours and as the case found it. */
@@ -174,8 +181,14 @@ class Bench {
 	#warm: readonly SiliconCase[] = [];
 	#ending: Ending | undefined;
 
-	constructor(mode: Mode, engine: "cold" | "auto", descriptors: Descriptors) {
+	constructor(
+		mode: Mode,
+		engine: "cold" | "auto",
+		descriptors: Descriptors,
+		base: number,
+	) {
 		this.#mode = mode;
+		this.#base = base;
 		this.#cpu = new Cpu({
 			memoryBytes: RAM_BYTES,
 			bus: BUS,
@@ -211,7 +224,7 @@ class Bench {
 		if (frame < 0) this.#place(test, 0);
 		this.#show(Math.max(0, frame));
 		this.#loadData(test);
-		this.#loadState(test, codeStart(test));
+		this.#loadState(test, this.#base + codeStart(test));
 		this.#ending = undefined;
 		this.#cpu.controlChanged();
 		this.#cpu.run(MOST_INSTRUCTIONS);
@@ -229,7 +242,7 @@ class Bench {
 		tests.forEach((test, frame) => {
 			this.#place(test, frame);
 			this.#show(frame);
-			this.#loadState(test, codeStart(test));
+			this.#loadState(test, this.#base + codeStart(test));
 			this.#cpu.controlChanged();
 			this.#cpu.warmUp();
 		});
@@ -251,8 +264,8 @@ class Bench {
 			const linear = CODE_WRITABLE_BASE + at;
 			const writable = code + CODE_BYTES + at;
 			this.#map(CODE_TABLE, linear, writable, ENTRY_WRITABLE);
-			this.#cpu.mmu.invalidatePage(CODE_BASE + at);
-			this.#cpu.mmu.invalidatePage(linear);
+			this.#cpu.mmu.invalidatePage(this.#base + CODE_BASE + at);
+			this.#cpu.mmu.invalidatePage(this.#base + linear);
 		}
 	}
 
@@ -262,6 +275,8 @@ class Bench {
 			memory.writeU64(at + 8 * index, BigInt(to) | bits);
 		link(PDPT, 0, DIRECTORY, PRESENT);
 		link(PML4, 0, PDPT_LONG, ENTRY_WRITABLE);
+		// Data is there as well as where cases look for it.
+		link(PML4, this.#base / PML4_SPAN, PDPT_LONG, ENTRY_WRITABLE);
 		link(PDPT_LONG, 0, DIRECTORY, ENTRY_WRITABLE);
 		for (const [linear, table] of [
 			[CODE_BASE, CODE_TABLE],
@@ -476,13 +491,22 @@ export class CpuSubject implements Subject {
 	readonly name: string;
 	readonly modes = [32, 64] as const;
 	readonly #engine: "cold" | "auto";
+	readonly #place: "low" | "high";
 	readonly #descriptors: Descriptors | undefined;
 	readonly #benches = new Map<Mode, Bench>();
 	/** What will be run next. */
 	#announced: readonly SiliconCase[] = [];
 
-	/** "hot" has the code of every case compiled before the case is run. */
-	constructor(engine: "cold" | "hot" = "cold", descriptors?: Descriptors) {
+	/**
+	 * "hot" has the code of every case compiled before the case is run; "high" runs
+	 * 64-bit code far above 4 GiB.
+	 */
+	constructor(
+		engine: "cold" | "hot" = "cold",
+		descriptors?: Descriptors,
+		place: "low" | "high" = "low",
+	) {
+		this.#place = place;
 		this.name = engine;
 		this.#engine = engine === "cold" ? "cold" : "auto";
 		this.#descriptors = descriptors;
@@ -507,7 +531,8 @@ export class CpuSubject implements Subject {
 		let bench = this.#benches.get(mode);
 		if (bench === undefined) {
 			const descriptors = this.#descriptors ?? descriptorsHere();
-			bench = new Bench(mode, this.#engine, descriptors);
+			const base = mode === 64 && this.#place === "high" ? HIGH_BASE : 0;
+			bench = new Bench(mode, this.#engine, descriptors, base);
 			this.#benches.set(mode, bench);
 		}
 		return bench;

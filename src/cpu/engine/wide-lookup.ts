@@ -5,31 +5,28 @@
  * @journey E:452 One entry, one tag
  */
 
-import { load } from "../../wasm/expression.ts";
+import { load, localGet } from "../../wasm/expression.ts";
 import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
 import {
 	WIDE_TLB_BASE,
 	WIDE_TLB_ENTRIES,
 	WIDE_TLB_ENTRY_BYTES,
 } from "../memory-layout.ts";
-import type { I32, I64 } from "../semantics/emitter.ts";
+import type { I32, I64, Value } from "../semantics/emitter.ts";
 import { type ArithmeticEmitter, expr } from "./arithmetic-emitter.ts";
 
 const PAGE = 4096;
 const PAGE_BITS = 12;
-const SHIFT = PAGE_BITS - Math.log2(WIDE_TLB_ENTRY_BYTES);
+const ENTRY_BITS = Math.log2(WIDE_TLB_ENTRY_BYTES);
 const PLACES = (WIDE_TLB_ENTRIES - 1) * WIDE_TLB_ENTRY_BYTES;
+const SECOND_HALF = WIDE_TLB_ENTRIES * WIDE_TLB_ENTRY_BYTES;
 /** Offset of an entry's word. */
-export const WIDE_WORD = 8;
-
-/** Byte offset of the entry for the page of an address, by its lower half. */
-export function wideSlot(e: ArithmeticEmitter, low: I32): I32 {
-	return e.let(e.and(e.shrU(low, e.i32(SHIFT)), e.i32(PLACES)));
-}
+const WORD = 8;
 
 /**
  * The word of the page that has all of `bytes` bytes at a linear address;
- * branches to `miss` where there is none, or none that `mask` allows.
+ * branches to `miss` where there is none, or none that `mask` allows. The
+ * second half of the table is for the few whose place in the first another has.
  */
 export function emitWideLookup(
 	code: FunctionBuilder,
@@ -38,14 +35,40 @@ export function emitWideLookup(
 	mask: () => I32,
 	miss: Label,
 ): I32 {
-	const slot = wideSlot(e, at.low);
 	const last = e.add(at.linear, e.i64(at.bytes - 1));
-	const tag = load("i64.load", expr(slot), WIDE_TLB_BASE) as I64;
-	code.brIf(miss, expr(e.ne(tag, e.and(last, e.i64(-PAGE)))));
-	const word = load("i32.load", expr(slot), WIDE_TLB_BASE + WIDE_WORD) as I32;
+	const page = e.let(e.and(last, e.i64(-PAGE)));
+	const slot = code.local("i32");
+	const get = () => localGet(slot) as Value as I32;
+	const isOther = () => e.ne(tagAt(get()), page);
+	code.set(slot, expr(firstPlace(e, at.low)));
+	code.if(expr(isOther()), () => {
+		code.set(slot, expr(secondPlace(e, at)));
+		code.brIf(miss, expr(isOther()));
+	});
+	const word = load("i32.load", expr(get()), WIDE_TLB_BASE + WORD) as I32;
 	const entry = e.let(word);
 	code.brIf(miss, expr(e.eqz(e.and(entry, mask()))));
 	return entry;
+}
+
+function tagAt(slot: I32): I64 {
+	return load("i64.load", expr(slot), WIDE_TLB_BASE) as I64;
+}
+
+/** Byte offset of a page's entry in the first half: as in `mmu/wide-tlb.ts`. */
+function firstPlace(e: ArithmeticEmitter, low: I32): I32 {
+	return e.and(e.shrU(low, e.i32(PAGE_BITS - ENTRY_BITS)), e.i32(PLACES));
+}
+
+/** The same in the second half. */
+function secondPlace(
+	e: ArithmeticEmitter,
+	{ linear, low }: { linear: I64; low: I32 },
+): I32 {
+	const far = e.wrap(e.shrU(linear, e.i64(2 * PAGE_BITS)));
+	const sum = e.add(e.shrU(low, e.i32(PAGE_BITS)), far);
+	const place = e.and(e.shl(sum, e.i32(ENTRY_BITS)), e.i32(PLACES));
+	return e.or(place, e.i32(SECOND_HALF));
 }
 
 /** Upper half of a 64-bit value. */

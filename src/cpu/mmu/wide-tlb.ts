@@ -1,7 +1,9 @@
 /**
  * The software TLB of 64-bit code. Linear space is too large for a word for each
- * page, so a page has one place, by the low bits of its number, which it shares
- * with others; a tag says whose it is.
+ * page: a page has a place by the low bits of its number, which it shares with
+ * others, and a tag says whose it is. Who is displaced from there goes to another
+ * place, in the second half of the table, which depends on more bits: arrays whose
+ * distance is a power of two would take their entries from each other for ever.
  *
  * | offset | of an entry |
  * | --- | --- |
@@ -10,14 +12,13 @@
  *
  * Generated code compares the tag with the page of an access's *last* byte: one
  * comparison finds that the page is another one and that the access crosses into
- * the next, whose place never is the same. Pages of 32-bit space that 64-bit
- * code uses are here as well, so that it has one way to memory; for fetching,
- * they are in both.
+ * the next, which in neither half has the same place. Pages of 32-bit space that
+ * 64-bit code uses are here as well, so that it has one way to memory; for
+ * fetching, they are in both tables.
  *
- * An entry can give way to another while its translation still holds, and what
- * the engine has noted about code (`code-epochs.ts`) with it. So it is noted
- * here when that happens to code: from then on INVLPG cannot tell whether a page
- * matters.
+ * An entry can be lost while its translation still holds, and what the engine has
+ * noted about code (`code-epochs.ts`) with it. So it is noted here when that
+ * happens to code: from then on INVLPG cannot tell whether a page matters.
  *
  * @journey E:502 A table for 2^48 bytes
  */
@@ -34,6 +35,7 @@ import {
 	WIDE_TLB_USED_BASE,
 } from "../memory-layout.ts";
 import { CodeEpochs } from "./code-epochs.ts";
+import { linear48 } from "./linear-address.ts";
 import { TLB_ALL, TLB_FETCHING, TLB_GLOBAL, TLB_WRITE } from "./tlb.ts";
 
 const PAGE = 4096;
@@ -61,7 +63,7 @@ export class WideTlb {
 		this.#entries = new Int32Array(
 			buffer,
 			WIDE_TLB_BASE,
-			WIDE_TLB_ENTRIES * WORDS,
+			2 * WIDE_TLB_ENTRIES * WORDS,
 		);
 		this.#used = new Int32Array(buffer, WIDE_TLB_USED_BASE, WIDE_TLB_MOST_USED);
 		this.#notes = new Int32Array(buffer, WIDE_TLB_NOTES, 3);
@@ -71,8 +73,8 @@ export class WideTlb {
 
 	/** The word of the page of a linear address below 2^48, or 0. */
 	get(linear: number): number {
-		const at = placeOf(linear);
-		return this.#isAt(at, linear) ? (this.#entries[at + WORD] as number) : 0;
+		const at = this.#find(linear);
+		return at < 0 ? 0 : (this.#entries[at + WORD] as number);
 	}
 
 	/** Maps the page to the host page; `refused` are the TLB_* bits not set. */
@@ -82,29 +84,28 @@ export class WideTlb {
 		refused: number,
 		global: boolean,
 	): void {
-		const at = placeOf(linear);
-		const before = this.#entries[at + WORD] as number;
 		const low = (linear % FOUR_GIB) & PAGE_MASK;
 		const word =
 			((hostPage - low) & PAGE_MASK) |
 			(global ? TLB_GLOBAL : 0) |
 			(TLB_ALL & ~refused);
-		if (before !== 0) this.#replace(at, linear, before, word);
-		const isNoted = before !== 0 && (before & TLB_GLOBAL) === 0;
-		if (!global && !isNoted) this.#remember(at);
-		this.#entries[at] = low;
-		this.#entries[at + HIGH] = highOf(linear);
-		this.#entries[at + WORD] = word;
+		let at = this.#find(linear);
+		if (at < 0) {
+			at = firstPlace(linear);
+			this.#displace(at);
+		} else {
+			const before = this.#entries[at + WORD] as number;
+			if (((before ^ word) & TLB_FETCHING) !== 0) this.#epochs.endAll();
+		}
+		this.#put(at, low, highOf(linear), word);
 		this.#notes[TOUCHED] = 1;
 	}
 
 	/** INVLPG. */
 	drop(linear: number): void {
-		const at = placeOf(linear);
-		const word = this.#entries[at + WORD] as number;
-		const isHere = word !== 0 && this.#isAt(at, linear);
-		if (isHere) this.#entries[at + WORD] = 0;
-		const matters = isHere ? this.#isCode(at, word) : this.#notes[LOST] !== 0;
+		const at = this.#find(linear);
+		const matters = at < 0 ? this.#notes[LOST] !== 0 : this.#isCode(at);
+		if (at >= 0) this.#entries[at + WORD] = 0;
 		if (!matters) return;
 		this.#epochs.endAll();
 		this.#notes[LOST] = 0;
@@ -138,10 +139,33 @@ export class WideTlb {
 		}
 	}
 
-	#replace(at: number, linear: number, before: number, word: number): void {
-		if (this.#isAt(at, linear)) {
-			if (((before ^ word) & TLB_FETCHING) !== 0) this.#epochs.endAll();
-		} else if (this.#isCode(at, before)) this.#notes[LOST] = 1;
+	/** Index of the first word of a page's entry, or -1. */
+	#find(linear: number): number {
+		const first = firstPlace(linear);
+		if (this.#isAt(first, linear)) return first;
+		const second = secondPlace(linear);
+		return this.#isAt(second, linear) ? second : -1;
+	}
+
+	/** Moves what is in the first half to its place in the second. */
+	#displace(at: number): void {
+		const word = this.#entries[at + WORD] as number;
+		if (word === 0) return;
+		const low = this.#entries[at] as number;
+		const high = this.#entries[at + HIGH] as number;
+		const to = secondPlace(linear48(low, high));
+		const isLoss = this.#entries[to + WORD] !== 0 && this.#isCode(to);
+		if (isLoss) this.#notes[LOST] = 1;
+		this.#put(to, low, high, word);
+	}
+
+	#put(at: number, low: number, high: number, word: number): void {
+		const before = this.#entries[at + WORD] as number;
+		const isNoted = before !== 0 && (before & TLB_GLOBAL) === 0;
+		if ((word & TLB_GLOBAL) === 0 && !isNoted) this.#remember(at);
+		this.#entries[at] = low;
+		this.#entries[at + HIGH] = high;
+		this.#entries[at + WORD] = word;
 	}
 
 	#remember(at: number): void {
@@ -160,12 +184,14 @@ export class WideTlb {
 	#isAt(at: number, linear: number): boolean {
 		const low = (linear % FOUR_GIB) & PAGE_MASK;
 		return (
-			this.#entries[at] === low && this.#entries[at + HIGH] === highOf(linear)
+			this.#entries[at] === low &&
+			this.#entries[at + HIGH] === highOf(linear) &&
+			this.#entries[at + WORD] !== 0
 		);
 	}
 
-	#isCode(at: number, word: number): boolean {
-		const host = this.#hostOf(at, word) >>> 0;
+	#isCode(at: number): boolean {
+		const host = this.#hostOf(at, this.#entries[at + WORD] as number) >>> 0;
 		return this.#codePages[(host - RAM_BASE) >>> 12] !== 0;
 	}
 
@@ -174,9 +200,18 @@ export class WideTlb {
 	}
 }
 
-/** Index of an entry's first word. */
-function placeOf(linear: number): number {
+/** Index of the first word of a page's entry in the first half. */
+function firstPlace(linear: number): number {
 	return (Math.floor(linear / PAGE) % WIDE_TLB_ENTRIES) * WORDS;
+}
+
+/**
+ * The same in the second half: a sum, so that the place of the next page is one
+ * or two further on.
+ */
+function secondPlace(linear: number): number {
+	const sum = Math.floor(linear / PAGE) + Math.floor(linear / (PAGE * PAGE));
+	return (WIDE_TLB_ENTRIES + (sum % WIDE_TLB_ENTRIES)) * WORDS;
 }
 
 /** Bits 32..63 of a canonical address, of which 32..47 are known. */

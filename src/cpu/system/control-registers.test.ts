@@ -167,6 +167,13 @@ describe("INVLPG", () => {
 		]);
 	});
 
+	it("drops the page of an address that a double cannot hold", () => {
+		const cpu = protectedSystem(0);
+		cpu.state.setBig(SYSTEM_ARGUMENT, 0xffff_ffff_8140_0fffn);
+		invalidatePage(cpu);
+		expect(cpu.mmu.calls).toEqual(["invalidatePage ffff81400fff"]);
+	});
+
 	it("is privileged", () => {
 		expect(faultOf(() => invalidatePage(protectedSystem(3)))).toBe("13(0)");
 	});
