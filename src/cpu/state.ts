@@ -130,6 +130,9 @@ export const TABLES_TWO_LEVEL = 1;
 export const TABLES_PAE = 2;
 /** With PAE: NX is enabled. */
 export const TABLES_NX = 4;
+/** The same for the four levels that 64-bit code has: 0 = not by itself, else WIDE_TABLES_ON and perhaps TABLES_NX. */
+export const WIDE_TABLES = field("wideTables", 4);
+export const WIDE_TABLES_ON = 1;
 /** PAE's four top entries as they were loaded. */
 export const PDPTE = field("pdpte", 8, 4);
 /** Non-zero while generated code may carry out system operations by itself: flat 32-bit code outside long mode, nobody watching. */

@@ -88,9 +88,14 @@ export interface SemanticsSource {
 }
 
 /** What `tlb-fill.ts` and `direct-operations.ts` generate, as imports of everything else. */
-type ShortWays = Pick<EngineImports, "translate" | "fetchPage" | "system"> & {
+type ShortWays = Pick<
+	EngineImports,
+	"translate" | "fetchPage" | "fetchWidePage" | "system"
+> & {
 	fill(): number;
 	readAcross(): number;
+	readAcrossWide(): number;
+	fillWide(): number;
 };
 
 const I32 = "i32" as const;
@@ -202,8 +207,13 @@ export class ColdEngine {
 			[I32, I32],
 			[I32],
 		);
+		const fetchWidePage = module.importFunction(
+			...["cpu", "fetchWidePage"],
+			[I32, I32, I32],
+			[I32],
+		);
 		const { translate } = context;
-		const slow = { translate, fetchPage };
+		const slow = { translate, fetchPage, fetchWidePage };
 		const fills = defineTlbFill(module, context, imports.ramBytes, slow);
 		const system = defineDirectOperations(
 			...[module, context, fills.fill, context.system],
@@ -293,6 +303,11 @@ export class ColdEngine {
 		const resolve = module.importFunction("cpu", "resolve", [], [I32]);
 		const make = module.importFunction("cpu", "make", [], []);
 		const fill = module.importFunction("cpu", "fill", [I32, I32], [I32]);
+		const fillWide = module.importFunction(
+			...["cpu", "fillWide"],
+			[I32, I32, I32],
+			[I32],
+		);
 		const hot = module.importFunction(
 			...["cpu", "hot"],
 			[I32, I32, I32, I32, I32],
@@ -319,6 +334,7 @@ export class ColdEngine {
 			...base,
 			resolve,
 			fill,
+			fillWide,
 			hot: this.#imports.hot && hot,
 			hotArrivals: this.#imports.hotArrivals,
 			handlerType,

@@ -32,7 +32,6 @@ import type {
 	Local,
 } from "../../wasm/references.ts";
 import { TLB_BASE } from "../memory-layout.ts";
-import { MODE_CODE_64, MODE_CODE_SIZE } from "../mode.ts";
 import type { I32, I64, Value } from "../semantics/emitter.ts";
 import {
 	BUDGET,
@@ -41,7 +40,6 @@ import {
 	FAULT_VECTOR,
 	type Field,
 	LEAVE,
-	MODE,
 	REGION_COLD_EXITS,
 	REGION_EXIT,
 	RIP,
@@ -80,7 +78,7 @@ import {
 	STATUS_STOP,
 	STATUS_STOP_JUMP,
 } from "./status.ts";
-import { emitWideLookup, highHalf } from "./wide-lookup.ts";
+import { emitWideLookup, highHalf, isLongMode } from "./wide-lookup.ts";
 
 /** What the loop needs besides the handlers' context. */
 export interface LoopContext extends InstructionContext {
@@ -88,6 +86,7 @@ export interface LoopContext extends InstructionContext {
 	readonly resolve: FunctionRef;
 	/** See `tlb-fill.ts`. */
 	readonly fill: FunctionRef;
+	readonly fillWide: FunctionRef;
 	/**
 	 * (RIP, name of the region's exit that led there or 0, RIP of the region's
 	 * first page; each RIP by its halves, low first) → a branch target has become
@@ -198,7 +197,7 @@ export class ColdLoop {
 				});
 				code.if(
 					expr(highHalf(e, target)),
-					() => this.#emitWideLookup(target, found),
+					() => this.#emitWideLookup(target, found, retry),
 					() => this.#emitFill(linear, retry),
 				);
 			});
@@ -210,12 +209,17 @@ export class ColdLoop {
 	}
 
 	/** Above 4 GiB there is only 64-bit code. */
-	#emitWideLookup(target: I64, found: Label): void {
+	#emitWideLookup(target: I64, found: Label, retry: Label): void {
 		const code = this.#code;
+		const e = this.#e;
 		code.block((miss) => {
-			emitWideJumpCache(code, this.#e, target, this.#record, miss);
+			emitWideJumpCache(code, e, target, this.#record, miss);
 			code.br(found);
 		});
+		const mask = e.readState(TLB_EXECUTE_MASK);
+		const halves = [e.wrap(target), highHalf(e, target)];
+		const fill = call(this.#context.fillWide, ...[...halves, mask].map(expr));
+		code.brIf(retry, fill);
 	}
 
 	/** After a TLB miss that can be filled, the jump cache may know. */
@@ -608,10 +612,4 @@ export class ColdLoop {
 	#get(local: Local): Value {
 		return localGet(local) as Expression as Value;
 	}
-}
-
-/** Whether the mode is that of 64-bit code, at run time. */
-function isLongMode(e: StateEmitter): I32 {
-	const size = e.and(e.readState(MODE) as I32, e.i32(MODE_CODE_SIZE));
-	return e.eq(size, e.i32(MODE_CODE_64));
 }

@@ -35,6 +35,7 @@ import {
 import type { HotRegisters } from "./hot-registers.ts";
 import type { InstructionContext, Intent } from "./instruction-emitter.ts";
 import { RECORD_LENGTH, RECORD_PAGE_OFFSET } from "./record.ts";
+import { highHalf } from "./wide-lookup.ts";
 
 /** An instruction that can only run cold: it calls out or ends in a way regions do not know. */
 export class NotHot extends Error {}
@@ -56,6 +57,7 @@ export interface RegionContext extends InstructionContext {
 	readonly settle: FunctionRef;
 	/** See `tlb-fill.ts`. */
 	readonly readAcross: FunctionRef;
+	readonly readAcrossWide: FunctionRef;
 }
 
 /** Where an instruction stands in its region. */
@@ -204,7 +206,7 @@ export class HotEmitter extends ColdEmitter {
 		intent: Intent,
 	): I32 {
 		const { bail } = this.#instruction;
-		if (this.long || bytes !== VECTOR_BYTES || intent !== "read") {
+		if (bytes !== VECTOR_BYTES || intent !== "read") {
 			return super.hostAddress(segment, linear, bytes, intent);
 		}
 		const host = this.variable(this.i32(0));
@@ -213,11 +215,20 @@ export class HotEmitter extends ColdEmitter {
 				host.set(this.fastHost(linear, bytes, intent, bail, across));
 				this.code.br(done);
 			});
-			const args = [this.wrap(linear), this.i32(bytes)].map(expr);
-			host.set(call(this.context.readAcross, ...args) as Value as I32);
+			const { readAcross, readAcrossWide } = this.context;
+			const how = this.i32(bytes);
+			const copy = this.long
+				? call(readAcrossWide, ...[...this.#halves(linear), how].map(expr))
+				: call(readAcross, ...[this.wrap(linear), how].map(expr));
+			host.set(copy as Value as I32);
 			this.code.brIf(bail, expr(this.eqz(host.get())));
 		});
 		return host.get();
+	}
+
+	#halves(linear: Integer): [I32, I32] {
+		const address = this.let(this.toWidth(64, linear)) as I64;
+		return [this.wrap(address), highHalf(this, address)];
 	}
 
 	// Registers and flag words in locals

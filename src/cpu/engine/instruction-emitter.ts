@@ -338,7 +338,7 @@ export abstract class InstructionEmitter extends StateEmitter {
 		return found;
 	}
 
-	/** The TLB fast path: branches to `slow` unless it holds, to `across` where the access ends in the next page. */
+	/** The TLB fast path: branches to `slow` unless it holds, to `across` where the access ends in the next page; in 64-bit code, to `across` for any reason. */
 	protected fastHost(
 		linear: Integer,
 		bytes: number,
@@ -346,7 +346,7 @@ export abstract class InstructionEmitter extends StateEmitter {
 		slow: Label,
 		across = slow,
 	): I32 {
-		if (this.long) return this.#wideHost(linear, bytes, intent, slow);
+		if (this.long) return this.#wideHost(linear, bytes, intent, across);
 		const address = this.let(this.wrap(linear));
 		const slot = this.and(
 			this.shrU(address, this.i32(10)),

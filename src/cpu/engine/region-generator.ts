@@ -98,12 +98,17 @@ export class RegionGenerator {
 			["i32", "i32"],
 			["i32"],
 		);
+		const readAcrossWide = module.importFunction(
+			...["cpu", "readAcrossWide"],
+			["i32", "i32", "i32"],
+			["i32"],
+		);
 		const settles = [false, true].map((long) =>
 			module.importFunction("cpu", ...settleImport(long)),
 		);
 		return (long) => {
 			const settle = settles[long ? 1 : 0] as FunctionRef;
-			return { ...base, settle, readAcross };
+			return { ...base, settle, readAcross, readAcrossWide };
 		};
 	}
 

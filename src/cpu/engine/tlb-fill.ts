@@ -4,21 +4,22 @@
  * dirty for writes) and allow the access. Anything else, faults included, is
  * for `mmu/page-walk.ts`, which this never contradicts.
  *
- * Beside it, what a copy of unaligned data does at every page's end: reading
- * from two pages at once.
- *
  * A guest that switches address spaces misses at every page it touches again;
  * TypeScript would be most of what such a guest waits for.
  *
  * @journey E:512 Filling the TLB, the short way
  */
 
-import { call, load, localGet } from "../../wasm/expression.ts";
+import {
+	call,
+	type Expression,
+	load,
+	localGet,
+} from "../../wasm/expression.ts";
 import { FunctionBuilder } from "../../wasm/function-builder.ts";
 import type { ModuleBuilder } from "../../wasm/module-builder.ts";
 import type { FunctionRef, Local } from "../../wasm/references.ts";
 import {
-	CODE_MAP_BASE,
 	RAM_BASE,
 	TLB_BASE,
 	TLB_COUNTS,
@@ -28,25 +29,19 @@ import {
 	TOUCHED_MAP_BASE,
 } from "../memory-layout.ts";
 import {
-	TLB_ALL,
 	TLB_EXECUTE_SUPERVISOR,
 	TLB_EXECUTE_USER,
-	TLB_GLOBAL,
 	TLB_NEVER,
 	TLB_READ_SUPERVISOR,
 	TLB_READ_USER,
-	TLB_WRITE,
 	TLB_WRITE_SUPERVISOR,
 	TLB_WRITE_USER,
 } from "../mmu/tlb.ts";
 import type { I32, I64, Value } from "../semantics/emitter.ts";
 import {
 	CPL,
-	CR0,
 	CR3,
-	CR4,
 	PDPTE,
-	SCRATCH,
 	TABLES,
 	TABLES_NX,
 	TABLES_PAE,
@@ -55,18 +50,13 @@ import {
 } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { INTENT_BITS, INTENT_READ } from "./instruction-emitter.ts";
+import { readAcrossBody, readAcrossWideBody } from "./read-across.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
+import { ENTRY_A, ENTRY_P, ENTRY_PS, globalBit, tlbWord } from "./tlb-word.ts";
+import { fillWideBody } from "./wide-fill.ts";
+import { isLongMode } from "./wide-lookup.ts";
 
 const PAGE = 4096;
-const CR0_WP = 1 << 16;
-const CR4_PGE = 1 << 7;
-const ENTRY_P = 1 << 0;
-const ENTRY_RW = 1 << 1;
-const ENTRY_US = 1 << 2;
-const ENTRY_A = 1 << 5;
-const ENTRY_D = 1 << 6;
-const ENTRY_PS = 1 << 7;
-const ENTRY_G = 1 << 8;
 const HIGH_NX = 1 << 31;
 
 /** The functions of the module. */
@@ -79,6 +69,12 @@ export interface TlbFill {
 	readonly fill: FunctionRef;
 	/** (linear address, bytes) of a read that crosses into the next page → host address of a copy, or 0. */
 	readonly readAcross: FunctionRef;
+	/** The same for 64-bit code: (linear low, linear high, bytes). */
+	readonly readAcrossWide: FunctionRef;
+	/** As `LoopContext.fetchWidePage`. */
+	readonly fetchWidePage: FunctionRef;
+	/** The same as `fill` for 64-bit code: (linear low, linear high, TLB flag). */
+	readonly fillWide: FunctionRef;
 }
 
 /** Adds them to a module; the slow ones are the imports they fall back on. */
@@ -86,73 +82,78 @@ export function defineTlbFill(
 	module: ModuleBuilder,
 	context: CodeContext,
 	ramBytes: number,
-	slow: { translate: FunctionRef; fetchPage: FunctionRef },
+	slow: Pick<TlbFill, "translate" | "fetchPage" | "fetchWidePage">,
 ): TlbFill {
-	const fill = module.declareFunction(["i32", "i32"], ["i32"], "fill");
-	module.defineFunction(fill, fillBody(context, ramBytes));
-	const readAcross = module.declareFunction(
-		["i32", "i32"],
-		["i32"],
-		"readAcross",
-	);
-	module.defineFunction(readAcross, readAcrossBody(context, fill));
-	const translate = module.declareFunction(
-		["i32", "i32", "i32", "i32"],
-		["i32"],
-		"translate",
-	);
-	module.defineFunction(
-		translate,
-		translateBody(context, { fill, readAcross, slow: slow.translate }),
-	);
-	const fetchPage = module.declareFunction(
-		["i32", "i32"],
-		["i32"],
-		"fetchPage",
-	);
-	module.defineFunction(
-		fetchPage,
-		fetchPageBody(context, fill, slow.fetchPage),
-	);
-	return { translate, fetchPage, fill, readAcross };
+	const define = (name: string, params: number, body: FunctionBuilder) => {
+		const types = Array.from({ length: params }, () => "i32" as const);
+		const ref = module.declareFunction(types, ["i32"], name);
+		module.defineFunction(ref, body);
+		return ref;
+	};
+	const fill = define("fill", 2, fillBody(context, ramBytes));
+	const fillWide = define("fillWide", 3, fillWideBody(context, ramBytes));
+	const short = {
+		fill,
+		fillWide,
+		readAcross: define("readAcross", 2, readAcrossBody(context, fill)),
+		readAcrossWide: define(
+			...["readAcrossWide", 3],
+			readAcrossWideBody(context, fillWide),
+		),
+	};
+	const fetchBody = (by: FunctionRef, otherwise: FunctionRef) =>
+		fetchPageBody(context, by, otherwise);
+	return {
+		...short,
+		translate: define(
+			...["translate", 4],
+			translateBody(context, short, slow.translate),
+		),
+		fetchPage: define("fetchPage", 2, fetchBody(fill, slow.fetchPage)),
+		fetchWidePage: define(
+			...["fetchWidePage", 3],
+			fetchBody(fillWide, slow.fetchWidePage),
+		),
+	};
 }
 
 /** (low, high, bytes, how) → host address. */
 function translateBody(
 	context: CodeContext,
-	{ fill, readAcross, slow }: Record<string, FunctionRef>,
+	short: Pick<TlbFill, "fill" | "fillWide" | "readAcross" | "readAcrossWide">,
+	slow: FunctionRef,
 ): FunctionBuilder {
 	const code = new FunctionBuilder(["i32", "i32", "i32", "i32"], ["i32"]);
 	const e = new StateEmitter(code, context);
 	const [low, high, bytes, how] = [0, 1, 2, 3].map(
 		(index) => localGet(code.param(index)) as Value as I32,
 	) as [I32, I32, I32, I32];
+	/** What the one for 32-bit code answers, or that for 64-bit code. */
+	const ask = (narrow: FunctionRef, wide: FunctionRef, argument: I32): I32 => {
+		const answer = e.variable(e.i32(0));
+		const set = (value: Expression) => () => answer.set(value as Value as I32);
+		code.if(
+			expr(isLongMode(e)),
+			set(call(wide, expr(low), expr(high), expr(argument))),
+			set(call(narrow, expr(low), expr(argument))),
+		);
+		return answer.get();
+	};
 	code.block((leave) => {
-		code.brIf(leave, expr(high));
 		const watched = e.and(e.readState(TLB_READ_MASK) as I32, e.i32(TLB_NEVER));
 		code.brIf(leave, expr(watched));
 		const intent = e.let(e.and(how, e.i32((1 << INTENT_BITS) - 1)));
 		const end = e.add(e.and(low, e.i32(PAGE - 1)), bytes);
 		code.if(expr(e.gtU(end, e.i32(PAGE))), () => {
 			code.brIf(leave, expr(e.ne(intent, e.i32(INTENT_READ))));
-			const copy = call(readAcross, expr(low), expr(bytes)) as Value as I32;
-			const host = e.let(copy);
+			const host = ask(short.readAcross, short.readAcrossWide, bytes);
 			code.brIf(leave, expr(e.eqz(host)));
 			code.return(expr(host));
 		});
-		const user = e.eq(e.readState(CPL) as I32, e.i32(3));
-		const write = e.select(
-			user,
-			e.i32(TLB_WRITE_USER),
-			e.i32(TLB_WRITE_SUPERVISOR),
-		);
-		const read = e.select(
-			user,
-			e.i32(TLB_READ_USER),
-			e.i32(TLB_READ_SUPERVISOR),
-		);
+		const write = byLevel(e, TLB_WRITE_USER, TLB_WRITE_SUPERVISOR);
+		const read = byLevel(e, TLB_READ_USER, TLB_READ_SUPERVISOR);
 		const needed = e.let(e.select(intent, write, read));
-		const entry = e.let(call(fill, expr(low), expr(needed)) as Value as I32);
+		const entry = ask(short.fill, short.fillWide, needed);
 		code.brIf(leave, expr(e.eqz(entry)));
 		code.return(expr(e.add(low, e.and(entry, e.i32(-PAGE)))));
 	});
@@ -160,64 +161,32 @@ function translateBody(
 	return code;
 }
 
-/** (linear, bytes) → host address of a copy of what lies in two pages that may be read; 0 = not for us. */
-function readAcrossBody(
-	context: CodeContext,
-	fill: FunctionRef,
-): FunctionBuilder {
-	const code = new FunctionBuilder(["i32", "i32"], ["i32"]);
-	const e = new StateEmitter(code, context);
-	const [linear, bytes] = [0, 1].map(
-		(index) => localGet(code.param(index)) as Value as I32,
-	) as [I32, I32];
-	code.block((leave) => {
-		const mask = e.let(e.readState(TLB_READ_MASK) as I32);
-		const hostOf = (address: I32): I32 => {
-			const slot = e.and(e.shrU(address, e.i32(10)), e.i32(0x3f_fffc));
-			const entry = e.variable(load("i32.load", expr(slot), TLB_BASE) as I32);
-			code.if(expr(e.eqz(e.and(entry.get(), mask))), () => {
-				entry.set(call(fill, expr(address), expr(mask)) as Value as I32);
-				code.brIf(leave, expr(e.eqz(entry.get())));
-			});
-			return e.let(e.add(address, e.and(entry.get(), e.i32(-PAGE))));
-		};
-		const second = e.let(e.and(e.add(linear, bytes), e.i32(-PAGE)));
-		// The end of linear space is another matter.
-		code.brIf(leave, expr(e.eqz(second)));
-		const from = hostOf(linear);
-		const rest = hostOf(second);
-		const head = e.let(e.sub(second, linear));
-		const copy = e.i32(context.stateBase + SCRATCH.offset);
-		code.memoryCopy(expr(copy), expr(from), expr(head));
-		const behind = e.add(copy, head);
-		code.memoryCopy(expr(behind), expr(rest), expr(e.sub(bytes, head)));
-		code.return(expr(copy));
-	});
-	code.return(expr(e.i32(0)));
-	return code;
-}
-
-/** (linear page, host page expected) → 1 if that is where it is, for fetching. */
+/** (linear page, by halves for 64-bit code, host page expected) → 1 if that is where it is, for fetching. */
 function fetchPageBody(
 	context: CodeContext,
 	fill: FunctionRef,
 	slow: FunctionRef,
 ): FunctionBuilder {
-	const code = new FunctionBuilder(["i32", "i32"], ["i32"]);
+	const params = slow.type.params;
+	const code = new FunctionBuilder(params, ["i32"]);
 	const e = new StateEmitter(code, context);
-	const linear = localGet(code.param(0)) as Value as I32;
-	const host = localGet(code.param(1)) as Value as I32;
-	const user = e.eq(e.readState(CPL) as I32, e.i32(3));
-	const needed = e.let(
-		e.select(user, e.i32(TLB_EXECUTE_USER), e.i32(TLB_EXECUTE_SUPERVISOR)),
+	const all = params.map((_, i) => localGet(code.param(i)) as Value as I32);
+	const linear = all.slice(0, -1);
+	const host = all.at(-1) as I32;
+	const needed = byLevel(e, TLB_EXECUTE_USER, TLB_EXECUTE_SUPERVISOR);
+	const entry = e.let(
+		call(fill, ...[...linear, e.let(needed)].map(expr)) as Value as I32,
 	);
-	const entry = e.let(call(fill, expr(linear), expr(needed)) as Value as I32);
-	code.if(expr(e.eqz(entry)), () =>
-		code.return(call(slow, expr(linear), expr(host))),
-	);
-	const found = e.add(linear, e.and(entry, e.i32(-PAGE)));
+	code.if(expr(e.eqz(entry)), () => code.return(call(slow, ...all.map(expr))));
+	const found = e.add(linear[0] as I32, e.and(entry, e.i32(-PAGE)));
 	code.return(expr(e.eq(found, host)));
 	return code;
+}
+
+/** One of two flags, by the privilege level. */
+function byLevel(e: StateEmitter, user: number, supervisor: number): I32 {
+	const isUser = e.eq(e.readState(CPL) as I32, e.i32(3));
+	return e.select(isUser, e.i32(user), e.i32(supervisor));
 }
 
 function fillBody(context: CodeContext, ramBytes: number): FunctionBuilder {
@@ -340,42 +309,15 @@ class Walk {
 		const physical = e.let(e.and(leaf, e.i32(-PAGE)));
 		this.#giveUpIf(e.geU(physical, e.i32(this.#ramBytes)));
 		const rights = e.let(e.and(leaf, this.#get(this.#directory)));
-		const lacks = (bit: number, flags: number): I32 =>
-			e.select(e.and(rights, e.i32(bit)), e.i32(0), e.i32(flags));
-		const user = TLB_READ_USER | TLB_WRITE_USER | TLB_EXECUTE_USER;
-		const protects = e.and(e.readState(CR0, 0, 0, 4) as I32, e.i32(CR0_WP));
-		const readOnly = e.select(
-			protects,
-			lacks(ENTRY_RW, TLB_WRITE),
-			lacks(ENTRY_RW, TLB_WRITE_USER),
-		);
-		const page = e.shrU(physical, e.i32(12));
-		const code = load("i32.load8_u", expr(page), CODE_MAP_BASE) as I32;
-		const clean = e.eqz(e.and(leaf, e.i32(ENTRY_D)));
-		const guarded = e.select(e.or(clean, code), e.i32(TLB_WRITE), e.i32(0));
-		const execute = TLB_EXECUTE_USER | TLB_EXECUTE_SUPERVISOR;
-		const noExecute = e.select(this.#get(this.#high), e.i32(execute), e.i32(0));
-		const refused = [lacks(ENTRY_US, user), readOnly, guarded, noExecute];
-		const flags = refused.reduce(
-			(rest, some) => e.and(rest, e.xor(some, e.i32(-1))),
-			e.i32(TLB_ALL),
-		);
-		const host = e.add(physical, e.i32(RAM_BASE));
-		const distance = e.sub(host, e.and(this.#linear, e.i32(-PAGE)));
-		return e.let(e.or(e.or(distance, flags), this.#isGlobal()));
-	}
-
-	/** TLB_GLOBAL or 0. */
-	#isGlobal(): I32 {
-		const e = this.#e;
-		const enabled = e.shl(e.readState(CR4, 0, 0, 4) as I32, e.i32(1));
-		return e.and(e.and(this.#get(this.#leaf), e.i32(ENTRY_G)), enabled);
+		const noExecute = this.#get(this.#high);
+		const linear = this.#linear;
+		return tlbWord(e, { linear, physical, leaf, rights, noExecute });
 	}
 
 	/** Notes the page among those that a write of CR3 drops, or does not. */
 	#remember(): void {
 		const e = this.#e;
-		const global = e.let(this.#isGlobal());
+		const global = e.let(globalBit(e, this.#get(this.#leaf)));
 		const distance = TLB_USED_GLOBAL_BASE - TLB_USED_BASE;
 		const list = e.let(e.select(global, e.i32(distance), e.i32(0)));
 		const counter = e.let(e.select(global, e.i32(4), e.i32(0)));
@@ -397,9 +339,4 @@ class Walk {
 	#get(local: Local<"i32">): I32 {
 		return localGet(local) as Value as I32;
 	}
-}
-
-// The shift above puts CR4.PGE where an entry has its G bit, and the TLB its own.
-if (CR4_PGE << 1 !== ENTRY_G || TLB_GLOBAL !== ENTRY_G) {
-	throw new Error("PGE is not beside G");
 }

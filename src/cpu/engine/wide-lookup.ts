@@ -12,8 +12,11 @@ import {
 	WIDE_TLB_ENTRIES,
 	WIDE_TLB_ENTRY_BYTES,
 } from "../memory-layout.ts";
+import { MODE_CODE_64, MODE_CODE_SIZE } from "../mode.ts";
 import type { I32, I64, Value } from "../semantics/emitter.ts";
+import { MODE } from "../state.ts";
 import { type ArithmeticEmitter, expr } from "./arithmetic-emitter.ts";
+import type { StateEmitter } from "./state-emitter.ts";
 
 const PAGE = 4096;
 const PAGE_BITS = 12;
@@ -21,7 +24,7 @@ const ENTRY_BITS = Math.log2(WIDE_TLB_ENTRY_BYTES);
 const PLACES = (WIDE_TLB_ENTRIES - 1) * WIDE_TLB_ENTRY_BYTES;
 const SECOND_HALF = WIDE_TLB_ENTRIES * WIDE_TLB_ENTRY_BYTES;
 /** Offset of an entry's word. */
-const WORD = 8;
+export const WIDE_WORD = 8;
 
 /**
  * The word of the page that has all of `bytes` bytes at a linear address;
@@ -42,10 +45,10 @@ export function emitWideLookup(
 	const isOther = () => e.ne(tagAt(get()), page);
 	code.set(slot, expr(firstPlace(e, at.low)));
 	code.if(expr(isOther()), () => {
-		code.set(slot, expr(secondPlace(e, at)));
+		code.set(slot, expr(secondPlace(e, at.linear)));
 		code.brIf(miss, expr(isOther()));
 	});
-	const word = load("i32.load", expr(get()), WIDE_TLB_BASE + WORD) as I32;
+	const word = load("i32.load", expr(get()), WIDE_TLB_BASE + WIDE_WORD) as I32;
 	const entry = e.let(word);
 	code.brIf(miss, expr(e.eqz(e.and(entry, mask()))));
 	return entry;
@@ -55,23 +58,26 @@ function tagAt(slot: I32): I64 {
 	return load("i64.load", expr(slot), WIDE_TLB_BASE) as I64;
 }
 
-/** Byte offset of a page's entry in the first half: as in `mmu/wide-tlb.ts`. */
-function firstPlace(e: ArithmeticEmitter, low: I32): I32 {
+/** Byte offset of a page's entry in the first half, as in `mmu/wide-tlb.ts`; by the lower half of an address. */
+export function firstPlace(e: ArithmeticEmitter, low: I32): I32 {
 	return e.and(e.shrU(low, e.i32(PAGE_BITS - ENTRY_BITS)), e.i32(PLACES));
 }
 
-/** The same in the second half. */
-function secondPlace(
-	e: ArithmeticEmitter,
-	{ linear, low }: { linear: I64; low: I32 },
-): I32 {
+/** The same in the second half, by a whole address. */
+export function secondPlace(e: ArithmeticEmitter, linear: I64): I32 {
+	const number = e.wrap(e.shrU(linear, e.i64(PAGE_BITS)));
 	const far = e.wrap(e.shrU(linear, e.i64(2 * PAGE_BITS)));
-	const sum = e.add(e.shrU(low, e.i32(PAGE_BITS)), far);
-	const place = e.and(e.shl(sum, e.i32(ENTRY_BITS)), e.i32(PLACES));
-	return e.or(place, e.i32(SECOND_HALF));
+	const sum = e.shl(e.add(number, far), e.i32(ENTRY_BITS));
+	return e.or(e.and(sum, e.i32(PLACES)), e.i32(SECOND_HALF));
 }
 
 /** Upper half of a 64-bit value. */
 export function highHalf(e: ArithmeticEmitter, value: I64): I32 {
 	return e.wrap(e.shrU(value, e.i64(32)));
+}
+
+/** Whether 64-bit code is running. */
+export function isLongMode(e: StateEmitter): I32 {
+	const size = e.and(e.readState(MODE) as I32, e.i32(MODE_CODE_SIZE));
+	return e.eq(size, e.i32(MODE_CODE_64));
 }

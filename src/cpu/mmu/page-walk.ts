@@ -26,6 +26,8 @@ import {
 	TABLES_NX,
 	TABLES_PAE,
 	TABLES_TWO_LEVEL,
+	WIDE_TABLES,
+	WIDE_TABLES_ON,
 } from "../state.ts";
 import type { StateView } from "../state-view.ts";
 
@@ -132,6 +134,8 @@ export class PageWalk {
 		};
 		const plain = this.#rules === NO_RULES;
 		this.#state.set32(TABLES, plain ? shared[this.#mode] : 0);
+		const wide = plain && this.#mode === "four-level";
+		this.#state.set32(WIDE_TABLES, wide ? WIDE_TABLES_ON | nx : 0);
 	}
 
 	/** Supervisor writes obey read-only pages. */
