@@ -253,6 +253,28 @@ describe.each(engines)("64-bit code, engine %s", (engine) => {
 		expectHot(machine, TURNS);
 	});
 
+	it("reads vectors that lie in two pages", () => {
+		const machine = wideMachine(engine);
+		machine.map(PROGRAM, CODE);
+		const first = KERNEL + 0x10_0000n;
+		machine.map(first, DATA + 0x5000);
+		machine.map(first + 0x1000n, DATA);
+		machine.cpu.memory.writeU64(DATA + 0x5ff8, 1n);
+		machine.cpu.memory.writeU64(DATA, 100n);
+		machine.setRegister(RSI, first + 0xff8n);
+		machine.setRegister(RDI, first + 0x100n);
+		// movdqu xmm1, [rsi]; paddq xmm0, xmm1; dec rcx; jnz; movdqu [rdi], xmm0; hlt
+		const code = "f30f6f0e 660fd4c1 48ffc9 75f3 f30f7f07 f4";
+		codeBytes(machine, PROGRAM, code);
+		finish(machine, PROGRAM);
+		const at = DATA + 0x5100;
+		const sums = [0, 8].map((i) => machine.cpu.memory.readU64(at + i));
+		expect(sums).toEqual([BigInt(TURNS), BigInt(100 * TURNS)]);
+		expectHot(machine, 3 * TURNS);
+		const { regionColdExits } = machine.cpu.statistics;
+		expect(regionColdExits).toBeLessThan(TURNS / 10);
+	});
+
 	it("sees data in another frame after INVLPG", () => {
 		const machine = wideMachine(engine);
 		const data = PROGRAM + 0x20_0000n;
