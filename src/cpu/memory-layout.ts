@@ -58,7 +58,7 @@ export const WIDE_TLB_MOST_USED = 4096;
 export const WIDE_TLB_BASE = TLB_COUNTS + WASM_PAGE_BYTES;
 /** Of each of two halves; power of two. */
 export const WIDE_TLB_ENTRIES = 4096;
-/** Linear page address (u64), word as in the other TLB (u32), nothing (u32). */
+/** Linear page address (u64), word as in the other TLB (u32), its upper bits (u32). */
 export const WIDE_TLB_ENTRY_BYTES = 16;
 
 export const CODE_MAP_BASE =

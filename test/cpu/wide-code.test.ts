@@ -307,3 +307,19 @@ describe('the engine "compare" in 64-bit code', () => {
 		expect(regionsCompared).toBe(regionEntries);
 	});
 });
+
+describe("a loop that the ends of slices interrupt anywhere", () => {
+	it("is one region all the same", () => {
+		const machine = wideMachine("auto");
+		machine.map(PROGRAM, CODE);
+		// inc rax; inc rbx; inc rsi; inc rdi; dec rcx; jnz; hlt
+		const code = "48ffc0 48ffc3 48ffc6 48ffc7 48ffc9 75ef f4";
+		codeBytes(machine, PROGRAM, code);
+		machine.setRegister(RCX, 1_000_000n);
+		machine.start(PROGRAM, PROGRAM + 0x9000n);
+		for (let slice = 0; slice < 600; slice++) machine.run(5003);
+		const { regions, hotRetired } = machine.cpu.statistics;
+		expect(hotRetired).toBeGreaterThan(600 * 4000);
+		expect(regions).toBe(1);
+	});
+});

@@ -66,6 +66,7 @@ import {
 	RECORD_LINK,
 	RECORD_PAGE_OFFSET,
 } from "./record.ts";
+import { MOST_REGION_INSTRUCTIONS } from "./region.ts";
 import { emitArrival } from "./region-loop.ts";
 import { StateEmitter } from "./state-emitter.ts";
 import {
@@ -358,8 +359,8 @@ export class ColdLoop {
 				const linear = e.let(e.add(page, e.i64(PAGE)));
 				const low = e.let(e.wrap(linear));
 				const at = { linear, low, bytes: 1 };
-				const entry = emitWideLookup(code, e, at, mask, changed);
-				second.set(e.add(low, e.and(entry, e.i32(-PAGE))));
+				const { distance } = emitWideLookup(code, e, at, mask, changed);
+				second.set(e.add(low, distance));
 			},
 			() => {
 				const start = e.add(e.wrap(page), this.#codeSegment(SEGMENT_BASE));
@@ -556,7 +557,10 @@ export class ColdLoop {
 			this.#return(STATUS_STOP),
 		);
 		this.#count64(REGION_COLD_EXITS, e.i32(1));
-		code.set(this.#isAside, expr(e.i32(1)));
+		// At a slice's end it only has nothing left to run on.
+		const left = this.#get(this.#budget) as I32;
+		const isAside = e.geU(left, e.i32(MOST_REGION_INSTRUCTIONS));
+		code.set(this.#isAside, expr(isAside));
 		code.set(this.#record, expr(e.readState(REGION_EXIT)));
 		const offset = load(
 			"i32.load16_u",

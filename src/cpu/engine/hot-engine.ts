@@ -28,7 +28,11 @@ import {
 	type RegionService,
 } from "./compile-regions.ts";
 import { defineSettle, settleImport } from "./hot-flags.ts";
-import type { RegionPage, RegionShape } from "./region.ts";
+import {
+	MOST_REGION_INSTRUCTIONS,
+	type RegionPage,
+	type RegionShape,
+} from "./region.ts";
 import { formRegion, type RegionLimits } from "./region-former.ts";
 import {
 	EXIT_BITS,
@@ -48,7 +52,10 @@ const LINEAR_END = 2 ** 48;
 const GENERATIONS: readonly (RegionLimits & { readonly patience: number })[] = [
 	{ blocks: 32, instructions: 150, pages: 2, depth: 0, patience: 12 },
 	{ blocks: 80, instructions: 500, pages: 6, depth: 2, patience: 48 },
-	{ blocks: 150, instructions: 1200, pages: 12, depth: 4, patience: 0 },
+	{
+		...{ blocks: 150, instructions: MOST_REGION_INSTRUCTIONS },
+		...{ pages: 12, depth: 4, patience: 0 },
+	},
 ];
 /**
  * An indirect branch that leads further leads into another file, which the

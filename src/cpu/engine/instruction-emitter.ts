@@ -367,14 +367,14 @@ export abstract class InstructionEmitter extends StateEmitter {
 	#wideHost(linear: Integer, bytes: number, intent: Intent, slow: Label): I32 {
 		const address = this.let(this.#toI64(linear));
 		const low = this.let(this.wrap(address));
-		const entry = emitWideLookup(
+		const { distance } = emitWideLookup(
 			this.code,
 			this,
 			{ linear: address, low, bytes },
 			() => this.#mask(intent),
 			slow,
 		);
-		return this.add(low, this.and(entry, this.i32(-PAGE_BYTES)));
+		return this.add(low, distance);
 	}
 
 	/** The bit that an entry must have. */

@@ -48,7 +48,8 @@ export function emitJumpCache(
 	const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
 	const mask = e.readState(TLB_EXECUTE_MASK) as I32;
 	code.brIf(slow, expr(e.eqz(e.and(entry, mask))));
-	emitCachedRecord(code, e, hostOf(e, linear, entry), record, slow);
+	const host = e.let(e.add(linear, e.and(entry, e.i32(-4096))));
+	emitCachedRecord(code, e, host, record, slow);
 }
 
 /** The same for 64-bit code, wherever in linear space. */
@@ -62,12 +63,8 @@ export function emitWideJumpCache(
 	const low = e.let(e.wrap(target));
 	const at = { linear: target, low, bytes: 1 };
 	const mask = () => e.readState(TLB_EXECUTE_MASK) as I32;
-	const entry = emitWideLookup(code, e, at, mask, slow);
-	emitCachedRecord(code, e, hostOf(e, low, entry), record, slow);
-}
-
-function hostOf(e: StateEmitter, low: I32, entry: I32): I32 {
-	return e.let(e.add(low, e.and(entry, e.i32(-4096))));
+	const { distance } = emitWideLookup(code, e, at, mask, slow);
+	emitCachedRecord(code, e, e.let(e.add(low, distance)), record, slow);
 }
 
 function emitCachedRecord(

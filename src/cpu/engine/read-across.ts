@@ -60,7 +60,7 @@ export function readAcrossWideBody(
 		code.block((found) => {
 			code.block((miss) => {
 				const at = { linear: address, low: half, bytes: 1 };
-				entry.set(emitWideLookup(code, e, at, () => mask, miss));
+				entry.set(emitWideLookup(code, e, at, () => mask, miss).word);
 				code.br(found);
 			});
 			const args = [half, highHalf(e, address), mask].map(expr);

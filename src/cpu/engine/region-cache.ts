@@ -206,7 +206,7 @@ function mappingOf(
 	const mask = () => e.readState(TLB_EXECUTE_MASK) as I32;
 	if (isWide(linear)) {
 		const at = { linear, low: e.let(e.wrap(linear)), bytes: 1 };
-		return emitWideLookup(code, e, at, mask, missing);
+		return emitWideLookup(code, e, at, mask, missing).word;
 	}
 	const page = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
 	const entry = e.let(load("i32.load", expr(page), TLB_BASE) as I32);

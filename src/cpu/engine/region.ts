@@ -67,3 +67,6 @@ export interface RegionShape {
 	readonly pages: readonly RegionPage[];
 	readonly instructions: number;
 }
+
+/** A region leaves before it has executed them all when fewer are left of the budget. */
+export const MOST_REGION_INSTRUCTIONS = 1200;

@@ -31,7 +31,12 @@ import { CR3, TABLES_NX, TLB_FILLS, WIDE_TABLES } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 import { ENTRY_A, ENTRY_P, ENTRY_PS, tlbWord } from "./tlb-word.ts";
-import { firstPlace, secondPlace, WIDE_WORD } from "./wide-lookup.ts";
+import {
+	firstPlace,
+	secondPlace,
+	WIDE_DISTANCE,
+	WIDE_WORD,
+} from "./wide-lookup.ts";
 
 const PAGE = 4096;
 const HIGH_NX = 1 << 31;
@@ -215,8 +220,12 @@ class WideWalk {
 			this.#remember(place),
 		);
 		this.#code.store("i64.store", expr(place), expr(page), WIDE_TLB_BASE);
-		const at = WIDE_TLB_BASE + WIDE_WORD;
-		this.#code.store("i32.store", expr(place), expr(word), at);
+		const store = (value: I32, offset: number) => {
+			const at = WIDE_TLB_BASE + offset;
+			this.#code.store("i32.store", expr(place), expr(value), at);
+		};
+		store(word, WIDE_WORD);
+		store(e.and(word, e.i32(-PAGE)), WIDE_DISTANCE);
 	}
 
 	/** Notes the index of an entry's first word, if there is room for it. */

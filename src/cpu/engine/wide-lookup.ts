@@ -23,11 +23,19 @@ const PAGE_BITS = 12;
 const ENTRY_BITS = Math.log2(WIDE_TLB_ENTRY_BYTES);
 const PLACES = (WIDE_TLB_ENTRIES - 1) * WIDE_TLB_ENTRY_BYTES;
 const SECOND_HALF = WIDE_TLB_ENTRIES * WIDE_TLB_ENTRY_BYTES;
-/** Offset of an entry's word. */
+/** Offsets of an entry's word, and of its upper bits alone. */
 export const WIDE_WORD = 8;
+export const WIDE_DISTANCE = 12;
+
+/** What an entry says. */
+export interface WideEntry {
+	readonly word: I32;
+	/** From the lower half of a linear address to the host address. */
+	readonly distance: I32;
+}
 
 /**
- * The word of the page that has all of `bytes` bytes at a linear address;
+ * The entry of the page that has all of `bytes` bytes at a linear address;
  * branches to `miss` where there is none, or none that `mask` allows. The
  * second half of the table is for the few whose place in the first another has.
  */
@@ -37,7 +45,7 @@ export function emitWideLookup(
 	at: { linear: I64; low: I32; bytes: number },
 	mask: () => I32,
 	miss: Label,
-): I32 {
+): WideEntry {
 	const last = e.add(at.linear, e.i64(at.bytes - 1));
 	const page = e.let(e.and(last, e.i64(-PAGE)));
 	const slot = code.local("i32");
@@ -48,10 +56,11 @@ export function emitWideLookup(
 		code.set(slot, expr(secondPlace(e, at.linear)));
 		code.brIf(miss, expr(isOther()));
 	});
-	const word = load("i32.load", expr(get()), WIDE_TLB_BASE + WIDE_WORD) as I32;
-	const entry = e.let(word);
-	code.brIf(miss, expr(e.eqz(e.and(entry, mask()))));
-	return entry;
+	const field = (offset: number) =>
+		load("i32.load", expr(get()), WIDE_TLB_BASE + offset) as I32;
+	const word = e.let(field(WIDE_WORD));
+	code.brIf(miss, expr(e.eqz(e.and(word, mask()))));
+	return { word, distance: field(WIDE_DISTANCE) };
 }
 
 function tagAt(slot: I32): I64 {

@@ -9,6 +9,7 @@
  * | --- | --- |
  * | 0 | linear address of the page, all 64 bits |
  * | 8 | word as in `tlb.ts`; 0 = no entry |
+ * | 12 | that word's upper bits alone |
  *
  * Generated code compares the tag with the page of an access's *last* byte: one
  * comparison finds that the page is another one and that the access crosses into
@@ -45,6 +46,7 @@ const WORDS = WIDE_TLB_ENTRY_BYTES / 4;
 /** Words of an entry. */
 const HIGH = 1;
 const WORD = 2;
+const DISTANCE = 3;
 /** The notes. */
 const USED = 0;
 const LOST = 1;
@@ -166,6 +168,7 @@ export class WideTlb {
 		this.#entries[at] = low;
 		this.#entries[at + HIGH] = high;
 		this.#entries[at + WORD] = word;
+		this.#entries[at + DISTANCE] = word & PAGE_MASK;
 	}
 
 	#remember(at: number): void {
