@@ -202,18 +202,8 @@ export class ColdEngine {
 	#compileShortWays(imports: EngineImports): ShortWays {
 		const module = new ModuleBuilder();
 		const context = this.declareImports(module, new Set());
-		const fetchPage = module.importFunction(
-			...["cpu", "fetchPage"],
-			[I32, I32],
-			[I32],
-		);
-		const fetchWidePage = module.importFunction(
-			...["cpu", "fetchWidePage"],
-			[I32, I32, I32],
-			[I32],
-		);
 		const { translate } = context;
-		const slow = { translate, fetchPage, fetchWidePage };
+		const slow = { translate, ...fetchImports(module) };
 		const fills = defineTlbFill(module, context, imports.ramBytes, slow);
 		const system = defineDirectOperations(
 			...[module, context, fills.fill, context.system],
@@ -313,16 +303,7 @@ export class ColdEngine {
 			[I32, I32, I32, I32, I32],
 			[],
 		);
-		const fetchPage = module.importFunction(
-			...["cpu", "fetchPage"],
-			[I32, I32],
-			[I32],
-		);
-		const fetchWidePage = module.importFunction(
-			...["cpu", "fetchWidePage"],
-			[I32, I32, I32],
-			[I32],
-		);
+		const fetches = fetchImports(module);
 		const misplaced = module.importFunction("cpu", "misplaced", [I32], []);
 		const table = module.defineTable(TABLE_SLOTS, TABLE_SLOTS);
 		const run = module.declareFunction([], [I32], "run");
@@ -338,8 +319,7 @@ export class ColdEngine {
 			hot: this.#imports.hot && hot,
 			hotArrivals: this.#imports.hotArrivals,
 			handlerType,
-			fetchPage,
-			fetchWidePage,
+			...fetches,
 			misplaced,
 			admit: { 32: admitRef(32), 64: admitRef(64) },
 			regionLoop: { 32: loopRef(), 64: loopRef() },
@@ -402,6 +382,16 @@ export class ColdEngine {
 			imports as unknown as WebAssembly.Imports,
 		);
 	}
+}
+
+/** Questions about where code is mapped, for 32-bit and for 64-bit addresses. */
+function fetchImports(module: ModuleBuilder) {
+	const ask = (name: string, params: readonly "i32"[]) =>
+		module.importFunction("cpu", name, params, [I32]);
+	return {
+		fetchPage: ask("fetchPage", [I32, I32]),
+		fetchWidePage: ask("fetchWidePage", [I32, I32, I32]),
+	};
 }
 
 /** Names of the kernels that a module imports. */
