@@ -54,6 +54,8 @@ export interface LguestMachineOptions extends GuestFiles {
 	readonly clock?: ClockKind;
 	/** Default: "auto", which interprets and compiles what is hot. */
 	readonly engine?: EngineKind;
+	/** As in `CpuOptions`, for tests. */
+	readonly hotArrivals?: number;
 	/** Compiles hot code in another thread; default: in this one. */
 	readonly regionService?: RegionService;
 	/** The other end of `hvc0`. */
@@ -314,15 +316,14 @@ function checkMemorySize({ memoryBytes }: LguestMachineOptions): void {
 	}
 }
 
-function makeCpu(
-	{ memoryBytes, engine = "auto", regionService }: LguestMachineOptions,
-	bus: CpuBus,
-): Cpu {
+function makeCpu(options: LguestMachineOptions, bus: CpuBus): Cpu {
+	const { memoryBytes, engine = "auto", hotArrivals, regionService } = options;
 	return new Cpu({
 		memoryBytes: memoryBytes + LGUEST_DEVICE_PAGES * LGUEST_PAGE_BYTES,
 		bus,
 		identity: { tscHz: TSC_HZ, signature: CPU_SIGNATURE },
 		engine,
+		...(hotArrivals !== undefined && { hotArrivals }),
 		...(regionService !== undefined && { regionService }),
 	});
 }
