@@ -19,7 +19,7 @@ import {
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { GuestSession } from "./session.ts";
 import { PROGRAM, sha256, TEN_MINUTES, virtioBoot } from "./virtio-boot.ts";
 
@@ -340,7 +340,10 @@ for (const variant of VARIANTS) {
 
 			it("prints on the virtio console", async () => {
 				await session.run("echo seen on hvc0 > /dev/hvc0");
-				expect(session.stderr).toContain("seen on hvc0");
+				// It comes by another pipe than the answer that the command is done.
+				await vi.waitFor(() =>
+					expect(session.stderr).toContain("seen on hvc0"),
+				);
 			});
 
 			it("complains about nothing, and switches off", async () => {
