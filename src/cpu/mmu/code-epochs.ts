@@ -45,15 +45,18 @@ export class CodeEpochs {
 		this.#epochs[1] = this.#next();
 	}
 
-	/** A number that no note has. */
+	/** A number that neither epoch and no note has. */
 	#next(): number {
 		const next = ((this.#epochs[2] as number) + STEP) | 0;
+		if (next === 0) return this.#startOver();
 		this.#epochs[2] = next;
-		if (next === 0) {
-			// All have been used: notes of the first epochs would come back to life.
-			this.#notes.fill(0);
-			return this.#next();
-		}
 		return next;
+	}
+
+	/** All numbers have been used: what has one of them must not come back to life. */
+	#startOver(): number {
+		this.#notes.fill(0);
+		this.#epochs.set([STEP, 2 * STEP, 3 * STEP]);
+		return 3 * STEP;
 	}
 }
