@@ -31,7 +31,7 @@ interface ColdExit {
 }
 
 /** Pages that a region may have. */
-export const MOST_REGION_PAGES = 1 << (32 - PAGE_SHIFT);
+const MOST_REGION_PAGES = 1 << (32 - PAGE_SHIFT);
 
 if (ARENA_BYTES / RECORD_BYTES > 1 << RECORD_BITS) {
 	throw new Error("the arena has more records than a cold exit can name");

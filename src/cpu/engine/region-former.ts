@@ -50,7 +50,7 @@ export interface RegionLimits {
 const PAGE = 4096;
 const LONGEST_INSTRUCTION = 15;
 /** Longer ones are cut: generating nests a block for each, and a browser's stack is short. */
-export const MOST_BLOCK_INSTRUCTIONS = 40;
+const MOST_BLOCK_INSTRUCTIONS = 40;
 
 /** The region that begins at an offset of its first page; no instruction in the first block = no region. */
 export function formRegion(
