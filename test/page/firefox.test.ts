@@ -13,6 +13,7 @@ import {
 } from "./firefox-page.ts";
 import { MINUTE, PROMPT } from "./guest-shell.ts";
 import { PageServer } from "./page-server.ts";
+import { pingEachOther } from "./ping-each-other.ts";
 
 /** Of all origins together. */
 const STORAGE_KIB = 12 * 1024;
@@ -93,25 +94,8 @@ describe.skipIf(!canBootInFirefox)(
 			expect(await other.cover()).toContain('The disk "notes" is in use');
 		});
 
-		it("lets two guests side by side reach each other, and a third in another tab", async () => {
-			const tab = await open(
-				"net=lab&address=10.0.0.1&memory=64;net=lab&address=10.0.0.2&memory=64",
-			);
-			const other = await open("net=lab&address=10.0.0.3&memory=64");
-			const [first, second, distant] = [
-				tab.guest(1),
-				tab.guest(2),
-				other.guest(),
-			];
-			for (const guest of [first, second, distant]) await guest.shows(PROMPT);
-			await distant.run("ping -c 1 -W 9 10.0.0.1");
-			await tab.page.bringToFront();
-			await first.run("ping -c 1 -W 9 10.0.0.2");
-			await second.run("ping -c 1 -W 9 10.0.0.3");
-			await expect(first.run("ping -c 1 -W 1 10.0.0.9")).rejects.toThrow(
-				"100% packet loss",
-			);
-		});
+		it("lets two guests side by side reach each other, and a third in another tab", () =>
+			pingEachOther(open));
 
 		it("pauses, goes on, stops and starts again with a kernel that is dropped on it", async () => {
 			const guest = (await open()).guest();

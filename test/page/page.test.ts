@@ -16,6 +16,7 @@ import {
 } from "./guest-page.ts";
 import { MINUTE, PROMPT } from "./guest-shell.ts";
 import { PageServer } from "./page-server.ts";
+import { pingEachOther } from "./ping-each-other.ts";
 
 /** The page's time may be off by what a message to the guest takes. */
 const CLOCK_SLACK_S = 2;
@@ -117,25 +118,8 @@ describe.skipIf(!canBoot)("The page", { timeout: 2 * MINUTE }, () => {
 		await guest.isIn("running");
 	});
 
-	it("lets two guests side by side reach each other, and a third in another tab", async () => {
-		const tab = await open(
-			"net=lab&address=10.0.0.1&memory=64;net=lab&address=10.0.0.2&memory=64",
-		);
-		const other = await open("net=lab&address=10.0.0.3&memory=64");
-		const [first, second, distant] = [
-			tab.guest(1),
-			tab.guest(2),
-			other.guest(),
-		];
-		for (const guest of [first, second, distant]) await guest.shows(PROMPT);
-		await distant.run("ping -c 1 -W 9 10.0.0.1");
-		await tab.page.bringToFront();
-		await first.run("ping -c 1 -W 9 10.0.0.2");
-		await second.run("ping -c 1 -W 9 10.0.0.3");
-		await expect(first.run("ping -c 1 -W 1 10.0.0.9")).rejects.toThrow(
-			"100% packet loss",
-		);
-	});
+	it("lets two guests side by side reach each other, and a third in another tab", () =>
+		pingEachOther(open));
 
 	it("puts the set-up into a link that brings it back", async () => {
 		const tab = await open("start=no");
