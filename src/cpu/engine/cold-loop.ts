@@ -31,7 +31,6 @@ import type {
 	FunctionType,
 	Local,
 } from "../../wasm/references.ts";
-import { TLB_BASE } from "../memory-layout.ts";
 import type { I32, I64, Value } from "../semantics/emitter.ts";
 import {
 	BUDGET,
@@ -79,6 +78,7 @@ import {
 	STATUS_STOP,
 	STATUS_STOP_JUMP,
 } from "./status.ts";
+import { emitTlbLookup } from "./tlb-lookup.ts";
 import { emitWideLookup, highHalf, isLongMode } from "./wide-lookup.ts";
 
 /** What the loop needs besides the handlers' context. */
@@ -365,9 +365,7 @@ export class ColdLoop {
 			() => {
 				const start = e.add(e.wrap(page), this.#codeSegment(SEGMENT_BASE));
 				const linear = e.let(e.add(e.and(start, e.i32(-PAGE)), e.i32(PAGE)));
-				const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
-				const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
-				code.brIf(changed, expr(e.eqz(e.and(entry, mask()))));
+				const entry = emitTlbLookup(code, e, linear, mask, changed);
 				second.set(e.add(linear, e.and(entry, e.i32(-PAGE))));
 			},
 		);

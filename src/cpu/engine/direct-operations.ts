@@ -33,7 +33,6 @@ import {
 	EFLAGS_VIP,
 	EFLAGS_VM,
 } from "../flags.ts";
-import { TLB_BASE } from "../memory-layout.ts";
 import {
 	TLB_EXECUTE_SUPERVISOR,
 	TLB_EXECUTE_USER,
@@ -79,6 +78,7 @@ import { expr } from "./arithmetic-emitter.ts";
 import { SYSTEM_NUMBERS } from "./instruction-emitter.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 import { STATUS_JUMP, STATUS_NEXT } from "./status.ts";
+import { tlbWord } from "./tlb-lookup.ts";
 
 const PAGE = 4096;
 /** Segment registers by number. */
@@ -381,8 +381,7 @@ class Operation {
 		const e = this.#e;
 		const offset = e.and(linear, e.i32(PAGE - 1));
 		this.#giveUpIf(e.gtU(offset, e.i32(PAGE - bytes)));
-		const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
-		const entry = e.variable(load("i32.load", expr(slot), TLB_BASE) as I32);
+		const entry = e.variable(tlbWord(e, linear));
 		const needed = e.i32(TLB_READ_SUPERVISOR);
 		this.#code.if(expr(e.eqz(e.and(entry.get(), needed))), () => {
 			const filled = call(this.#fill, expr(linear), expr(needed));

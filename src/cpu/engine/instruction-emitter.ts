@@ -11,7 +11,7 @@
 import { call, load } from "../../wasm/expression.ts";
 import type { Label } from "../../wasm/function-builder.ts";
 import type { FunctionRef } from "../../wasm/references.ts";
-import { RAM_BASE, TLB_BASE } from "../memory-layout.ts";
+import { RAM_BASE } from "../memory-layout.ts";
 import type {
 	I32,
 	I64,
@@ -39,6 +39,7 @@ import {
 import { expr } from "./arithmetic-emitter.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 import { STATUS_FAULT, STATUS_NEXT } from "./status.ts";
+import { emitTlbLookup } from "./tlb-lookup.ts";
 import { emitWideLookup } from "./wide-lookup.ts";
 
 /** The functions of the MMU and the system that generated code imports. */
@@ -348,13 +349,8 @@ export abstract class InstructionEmitter extends StateEmitter {
 	): I32 {
 		if (this.long) return this.#wideHost(linear, bytes, intent, across);
 		const address = this.let(this.wrap(linear));
-		const slot = this.and(
-			this.shrU(address, this.i32(10)),
-			this.i32(0x3f_fffc),
-		);
-		const entry = this.let(load("i32.load", expr(slot), TLB_BASE) as I32);
-		const test = this.and(entry, this.#mask(intent));
-		this.code.brIf(slow, expr(this.eqz(test)));
+		const mask = () => this.#mask(intent);
+		const entry = emitTlbLookup(this.code, this, address, mask, slow);
 		if (bytes > 1) {
 			const offset = this.and(address, this.i32(PAGE_BYTES - 1));
 			const last = this.i32(PAGE_BYTES - bytes);

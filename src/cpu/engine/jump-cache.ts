@@ -9,11 +9,7 @@
 import { load } from "../../wasm/expression.ts";
 import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
 import type { Local } from "../../wasm/references.ts";
-import {
-	JUMP_CACHE_BASE,
-	JUMP_CACHE_ENTRIES,
-	TLB_BASE,
-} from "../memory-layout.ts";
+import { JUMP_CACHE_BASE, JUMP_CACHE_ENTRIES } from "../memory-layout.ts";
 import type { I32, I64 } from "../semantics/emitter.ts";
 import {
 	SEGMENT,
@@ -23,6 +19,7 @@ import {
 } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import type { StateEmitter } from "./state-emitter.ts";
+import { emitTlbLookup } from "./tlb-lookup.ts";
 import { emitWideLookup } from "./wide-lookup.ts";
 
 const CS = 1;
@@ -44,10 +41,8 @@ export function emitJumpCache(
 	code.brIf(slow, expr(e.wrap(e.shrU(target, e.i64(32)))));
 	const limit = e.readState(SEGMENT, CS, SEGMENT_LIMIT, 4) as I32;
 	code.brIf(slow, expr(e.gtU(e.wrap(target), limit)));
-	const slot = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
-	const entry = e.let(load("i32.load", expr(slot), TLB_BASE) as I32);
-	const mask = e.readState(TLB_EXECUTE_MASK) as I32;
-	code.brIf(slow, expr(e.eqz(e.and(entry, mask))));
+	const mask = () => e.readState(TLB_EXECUTE_MASK) as I32;
+	const entry = emitTlbLookup(code, e, linear, mask, slow);
 	const host = e.let(e.add(linear, e.and(entry, e.i32(-4096))));
 	emitCachedRecord(code, e, host, record, slow);
 }

@@ -5,14 +5,14 @@
  * @journey E:518 Half here, half there
  */
 
-import { call, load, localGet } from "../../wasm/expression.ts";
+import { call, localGet } from "../../wasm/expression.ts";
 import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
 import type { FunctionRef } from "../../wasm/references.ts";
-import { TLB_BASE } from "../memory-layout.ts";
 import type { I32, I64, Integer, Value } from "../semantics/emitter.ts";
 import { SCRATCH, TLB_READ_MASK } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
+import { tlbWord } from "./tlb-lookup.ts";
 import { emitWideLookup, highHalf } from "./wide-lookup.ts";
 
 const PAGE = 4096;
@@ -31,8 +31,7 @@ export function readAcrossBody(
 		(index) => localGet(code.param(index)) as Value as I32,
 	) as [I32, I32];
 	copyBoth<I32>(e, { linear, low: linear, bytes }, (address, mask, leave) => {
-		const slot = e.and(e.shrU(address, e.i32(10)), e.i32(0x3f_fffc));
-		const entry = e.variable(load("i32.load", expr(slot), TLB_BASE) as I32);
+		const entry = e.variable(tlbWord(e, address));
 		code.if(expr(e.eqz(e.and(entry.get(), mask))), () => {
 			entry.set(call(fill, expr(address), expr(mask)) as Value as I32);
 			code.brIf(leave, expr(e.eqz(entry.get())));

@@ -5,9 +5,10 @@
  * What the region uses is loaded into locals on entry. Every way out notes
  * where to go on and branches to one shared exit, which stores what the region
  * may have changed. Most of them give an instruction back to the cold engine, so
- * those share one more step before it, and are a number each (`cold-exit.ts`). Blocks count their instructions off the budget; whether
- * enough is left is asked on entry and where loops begin again, for the region
- * as a whole: when it is not, the cold engine does the last few one by one.
+ * those share one more step before it, and are a number each (`cold-exit.ts`).
+ * Blocks count their instructions off the budget; whether enough is left is asked
+ * on entry and where loops begin again, for the region as a whole: when it is
+ * not, the cold engine does the last few one by one.
  *
  * @journey E:740 A region, written
  */

@@ -31,7 +31,6 @@ import {
 	REGION_CACHE_BASE,
 	REGION_CACHE_ENTRIES,
 	REGION_CACHE_ENTRY_BYTES,
-	TLB_BASE,
 } from "../memory-layout.ts";
 import { TLB_GLOBAL } from "../mmu/tlb.ts";
 import type {
@@ -51,6 +50,7 @@ import {
 	RECORD_PAGES,
 } from "./record.ts";
 import { StateEmitter } from "./state-emitter.ts";
+import { emitTlbLookup } from "./tlb-lookup.ts";
 import { emitWideLookup, highHalf } from "./wide-lookup.ts";
 
 const PAGE = 4096;
@@ -208,10 +208,7 @@ function mappingOf(
 		const at = { linear, low: e.let(e.wrap(linear)), bytes: 1 };
 		return emitWideLookup(code, e, at, mask, missing).word;
 	}
-	const page = e.and(e.shrU(linear, e.i32(10)), e.i32(0x3f_fffc));
-	const entry = e.let(load("i32.load", expr(page), TLB_BASE) as I32);
-	code.brIf(missing, expr(e.eqz(e.and(entry, mask()))));
-	return entry;
+	return emitTlbLookup(code, e, linear, mask, missing);
 }
 
 function epochNow(e: StateEmitter, address: number): I32 {

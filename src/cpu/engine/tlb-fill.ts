@@ -52,6 +52,7 @@ import { expr } from "./arithmetic-emitter.ts";
 import { INTENT_BITS, INTENT_READ } from "./instruction-emitter.ts";
 import { readAcrossBody, readAcrossWideBody } from "./read-across.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
+import { tlbSlot } from "./tlb-lookup.ts";
 import { ENTRY_A, ENTRY_P, ENTRY_PS, globalBit, tlbWord } from "./tlb-word.ts";
 import { fillWideBody } from "./wide-fill.ts";
 import { isLongMode } from "./wide-lookup.ts";
@@ -219,9 +220,7 @@ class Walk {
 
 	emit(): void {
 		const e = this.#e;
-		const slot = e.let(
-			e.and(e.shrU(this.#linear, e.i32(10)), e.i32(0x3f_fffc)),
-		);
+		const slot = e.let(tlbSlot(e, this.#linear));
 		// What is there already and does not do is not for us to judge.
 		this.#giveUpIf(load("i32.load", expr(slot), TLB_BASE) as I32);
 		const kind = e.let(e.readState(TABLES) as I32);
