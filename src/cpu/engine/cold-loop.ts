@@ -42,8 +42,6 @@ import {
 	REGION_COLD_EXITS,
 	REGION_EXIT,
 	RIP,
-	SEGMENT,
-	SEGMENT_BASE,
 	TLB_EXECUTE_MASK,
 } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
@@ -78,8 +76,8 @@ import {
 	STATUS_STOP,
 	STATUS_STOP_JUMP,
 } from "./status.ts";
-import { emitTlbLookup } from "./tlb-lookup.ts";
-import { emitWideLookup, highHalf, isLongMode } from "./wide-lookup.ts";
+import { emitStraddleCheck } from "./straddle-check.ts";
+import { highHalf, isLongMode } from "./wide-lookup.ts";
 
 /** What the loop needs besides the handlers' context. */
 export interface LoopContext extends InstructionContext {
@@ -119,8 +117,6 @@ export interface WidthRefs {
 /** Generates the semantics of one form into an emitter. */
 export type EmitForm = (emitter: ColdEmitter, form: ColdForm) => void;
 
-const CS = 1;
-const PAGE = 4096;
 /** As many arrivals is one out of a region worth: what hot code leads to will be hot. */
 const WEIGHT_FROM_REGION = 8;
 
@@ -323,7 +319,9 @@ export class ColdLoop {
 			() => {
 				uncount();
 				code.block((changed) => {
-					this.#emitStraddleCheck(changed);
+					const page = this.#get(this.#ripPage) as I64;
+					const decoded = this.#field(RECORD_DISPLACEMENT);
+					emitStraddleCheck(code, this.#e, { page, decoded }, changed);
 					this.#advance();
 					code.br(next);
 				});
@@ -344,33 +342,6 @@ export class ColdLoop {
 				code.br(next);
 			},
 		];
-	}
-
-	/** The second page of a straddling instruction still is where it was decoded from. */
-	#emitStraddleCheck(changed: Label): void {
-		const code = this.#code;
-		const e = this.#e;
-		const mask = () => e.readState(TLB_EXECUTE_MASK) as I32;
-		const page = this.#get(this.#ripPage) as I64;
-		const second = e.variable(e.i32(0));
-		code.if(
-			expr(highHalf(e, page)),
-			() => {
-				const linear = e.let(e.add(page, e.i64(PAGE)));
-				const low = e.let(e.wrap(linear));
-				const at = { linear, low, bytes: 1 };
-				const { distance } = emitWideLookup(code, e, at, mask, changed);
-				second.set(e.add(low, distance));
-			},
-			() => {
-				const start = e.add(e.wrap(page), this.#codeSegment(SEGMENT_BASE));
-				const linear = e.let(e.add(e.and(start, e.i32(-PAGE)), e.i32(PAGE)));
-				const entry = emitTlbLookup(code, e, linear, mask, changed);
-				second.set(e.add(linear, e.and(entry, e.i32(-PAGE))));
-			},
-		);
-		const decoded = this.#field(RECORD_DISPLACEMENT);
-		code.brIf(changed, expr(e.ne(second.get(), decoded)));
 	}
 
 	/**
@@ -604,11 +575,6 @@ export class ColdLoop {
 
 	#field(offset: number): I32 {
 		return load("i32.load", localGet(this.#record), offset) as I32;
-	}
-
-	#codeSegment(byteOffset: number): I32 {
-		const field: Field = SEGMENT;
-		return this.#e.readState(field, CS, byteOffset, 4) as I32;
 	}
 
 	#get(local: Local): Value {
