@@ -10,7 +10,15 @@
 
 import module from "node:module";
 
-/** Since Node 22.8. */
-const { enableCompileCache } = module as { enableCompileCache?: () => unknown };
+/** Since Node 22.8 and 22.10. */
+const { enableCompileCache, flushCompileCache } = module as {
+	enableCompileCache?: () => unknown;
+	flushCompileCache?: () => void;
+};
+/** By then a guest has started, and most of the program has been compiled. */
+const KEEP_AFTER_MS = 2_000;
+
 enableCompileCache?.();
+// Node itself keeps it at the end, which a signal may bring about in its own way.
+setTimeout(() => flushCompileCache?.(), KEEP_AFTER_MS).unref();
 await import("./main.ts");

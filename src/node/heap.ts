@@ -16,17 +16,23 @@ import { runInNewContext } from "node:vm";
 /** V8's major and minor version from which it pools pages; older ones would complain about the flag. */
 const POOLING_SINCE = [14, 6] as const;
 
+/** While a guest starts, what its code is decoded to is kept: marking would find little else. */
+const START_MS = 1_000;
+
 /**
  * The young generation stays as large as it starts; collections are short.
  * Marking starts when the old generation has made 5 % of the way to V8's limit
- * (a limit in proportion to the machine), and pages go back at once. (That V8
- * compiles with one helper thread only, whose scratch memory adds up, has to be
- * said when the process starts: see the first line of `cli.ts`.)
+ * (a limit in proportion to the machine), once the guest has started; pages go
+ * back at once. (That V8 compiles with one helper thread only, whose scratch
+ * memory adds up, has to be said when the process starts: see the first line of
+ * `cli.ts`.)
  */
 export function keepHeapSmall(): void {
 	setFlagsFromString("--semi-space-growth-factor=1");
-	setFlagsFromString("--incremental-marking-hard-trigger=5");
 	if (poolsPages()) setFlagsFromString("--no-memory-pool");
+	const markSoon = () =>
+		setFlagsFromString("--incremental-marking-hard-trigger=5");
+	setTimeout(markSoon, START_MS).unref();
 }
 
 function poolsPages(): boolean {

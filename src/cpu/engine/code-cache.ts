@@ -40,12 +40,14 @@ import {
 	RECORD_DISPLACEMENT,
 	RECORD_HANDLER,
 	RECORD_IMMEDIATE,
+	RECORD_LENGTH,
 	RECORD_LINK,
 	RECORD_PAGE_COUNT,
 	RECORD_PAGES,
 	writePseudoRecord,
 	writeRecord,
 } from "./record.ts";
+import { PatternShape, RecordPatterns } from "./record-patterns.ts";
 import type { RegionPage } from "./region.ts";
 
 /** Gives an instruction's form its handler number. */
@@ -128,6 +130,7 @@ export class CodeCache {
 	readonly #handlerFor: HandlerFor;
 	readonly #protect: ProtectPage;
 	readonly #pages = new Map<number, CodePage>();
+	readonly #patterns = new RecordPatterns();
 	readonly #straddle = new Uint8Array(2 * MAX_INSTRUCTION_BYTES);
 	readonly #features: ReadonlySet<string>;
 	#next = ARENA_BASE;
@@ -394,6 +397,12 @@ export class CodeCache {
 		for (let count = 0; ; count++) {
 			if (offset >= PAGE || count >= MOST_RECORDS) break;
 			if (count > 0 && this.#known(target, offset) !== 0) break;
+			const alike = this.#addAlike(target, offset, mode);
+			if (alike !== 0) {
+				offset += this.#lengthOf(this.#next - RECORD_BYTES);
+				if ((alike & PatternShape.ENDS_BLOCK) !== 0) break;
+				continue;
+			}
 			const available = PAGE - offset;
 			const at = target.physical + offset;
 			const decoded = decode(this.#ram.bytes, at, available, decodeMode);
@@ -407,18 +416,14 @@ export class CodeCache {
 					decodeMode,
 				);
 			}
-			mark(
-				target,
-				offset,
-				typeof decoded === "string"
-					? MAX_INSTRUCTION_BYTES
-					: decoded.lengthBytes,
-			);
 			if (typeof decoded === "string") {
+				mark(target, offset, MAX_INSTRUCTION_BYTES);
 				this.#addFault(target, offset, decoded);
 				return first;
 			}
-			this.#addInstruction(target, offset, decoded, mode);
+			mark(target, offset, decoded.lengthBytes);
+			const handler = this.#addInstruction(target, offset, decoded, mode);
+			this.#patterns.learn(this.#ram.bytes, at, mode, handler, decoded);
 			offset += decoded.lengthBytes;
 			if (decoded.row.endsBlock) break;
 		}
@@ -459,19 +464,58 @@ export class CodeCache {
 		return first;
 	}
 
+	/** The value is its handler. */
 	#addInstruction(
 		page: CodePage,
 		offset: number,
 		instruction: Instruction,
 		mode: Mode,
-	): void {
+	): number {
 		const record = this.#next;
 		const handler = this.#handlerFor(instruction, mode);
 		writeRecord(this.#words, record, handler, offset, instruction);
 		this.instructionsDecoded++;
 		this.#enter(page, offset);
-		const target = branchTarget(instruction, offset);
-		if (target !== undefined) this.#link(page, record, target);
+		const isBranch = operandsOf(instruction.row)[0]?.method === "J";
+		if (isBranch) this.#linkBranch(page, offset, record);
+		return handler;
+	}
+
+	/** The same by a pattern, if there is one: its shape, or 0. */
+	#addAlike(page: CodePage, offset: number, mode: Mode): number {
+		if (PAGE - offset < MAX_INSTRUCTION_BYTES) return 0;
+		const record = this.#next;
+		const at = page.physical + offset;
+		const shape = this.#patterns.write(
+			this.#ram.bytes,
+			at,
+			mode,
+			this.#words,
+			record,
+			offset,
+		);
+		if (shape === 0) return 0;
+		mark(page, offset, this.#lengthOf(record));
+		this.instructionsDecoded++;
+		this.#enter(page, offset);
+		if ((shape & PatternShape.BRANCH) !== 0) {
+			this.#linkBranch(page, offset, record);
+		}
+		return shape;
+	}
+
+	#lengthOf(record: number): number {
+		return this.#view.getUint8(record + RECORD_LENGTH);
+	}
+
+	/** Of a direct branch whose target is in the same page. */
+	#linkBranch(page: CodePage, offset: number, record: number): void {
+		const end = offset + this.#lengthOf(record);
+		const distance = this.#view.getInt32(record + RECORD_IMMEDIATE, true);
+		const target = end + distance;
+		// A straddling branch's RIP page is the first page.
+		if (target < 0 || target >= PAGE || end > PAGE) return;
+		this.#link(page, record, target);
 	}
 
 	/** What follows a run: the record there, or the way to find one. */
@@ -548,6 +592,7 @@ export class CodeCache {
 		const full = this.#next + needed > ARENA_BASE + ARENA_BYTES;
 		const crowded = page.records.length + MOST_RECORDS + 3 > 0xffff;
 		const forgotten = this.makeRoomForForms(MOST_RECORDS + 3);
+		if (forgotten) this.#patterns.clear();
 		if (!full && !crowded && !forgotten) return page;
 		this.resets++;
 		this.clear();
@@ -568,19 +613,6 @@ export class CodeCache {
 
 function listBytes({ places }: RegionPages): number {
 	return places.length * PAGE_ENTRY_BYTES;
-}
-
-/** Page offset of a direct branch's target in the same page. */
-function branchTarget(
-	instruction: Instruction,
-	offset: number,
-): number | undefined {
-	const first = operandsOf(instruction.row)[0];
-	if (first?.method !== "J") return undefined;
-	const end = offset + instruction.lengthBytes;
-	const target = end + instruction.immediate;
-	// A straddling branch's RIP page is the first page.
-	return target >= 0 && target < PAGE && end <= PAGE ? target : undefined;
 }
 
 function mark(page: CodePage, offset: number, bytes: number): void {
