@@ -14,7 +14,7 @@ import {
 import { addressingOf, formKey } from "../../src/cpu/engine/form.ts";
 import type { InstructionContext } from "../../src/cpu/engine/instruction-emitter.ts";
 import {
-	declareKernels,
+	importedKernels,
 	KernelModule,
 } from "../../src/cpu/engine/kernel-module.ts";
 import { writeRecord } from "../../src/cpu/engine/record.ts";
@@ -81,14 +81,12 @@ function compile(instruction: Instruction): Compiled {
 	module.exportFunction("handler", ref);
 	const imports = {
 		cpu: { memory, translate: () => 0, commit: () => {} },
-		kernel: kernels.functions(KERNEL_NAMES),
+		kernel: kernels.functions([...KERNELS.keys()]),
 	};
 	const wasm = new WebAssembly.Module(module.toBytes());
 	const { exports } = new WebAssembly.Instance(wasm, imports);
 	return exports.handler as Compiled;
 }
-
-const KERNEL_NAMES = KERNELS.map(({ name }) => name);
 
 /** Register instructions call kernels only; the rest must be there and does nothing. */
 function declareImports(module: ModuleBuilder): InstructionContext {
@@ -100,7 +98,7 @@ function declareImports(module: ModuleBuilder): InstructionContext {
 		checkSegment: nothing,
 		system: nothing,
 		commit: module.importFunction("cpu", "commit", [], []),
-		kernel: declareKernels(module, KERNELS, new Set(KERNEL_NAMES)),
+		kernel: importedKernels(module, KERNELS),
 	};
 }
 

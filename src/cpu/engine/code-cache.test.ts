@@ -33,7 +33,7 @@ function smallCache() {
 		fetchWidePage: () => 0,
 		ramBytes: 0,
 	};
-	const source = { semanticsOf, kernels: [] };
+	const source = { semanticsOf, kernels: new Map() };
 	const usual = () => [];
 	const engine = new ColdEngine(
 		...([memory, imports, source, [], usual, MOST_HANDLERS] as const),

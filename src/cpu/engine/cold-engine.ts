@@ -27,7 +27,7 @@ import {
 	declareInstructionImports,
 	emitFormWith,
 } from "./instruction-imports.ts";
-import { KernelModule, KernelWanted, withKernels } from "./kernel-module.ts";
+import { KernelModule } from "./kernel-module.ts";
 import { PSEUDO_HANDLERS } from "./record.ts";
 import { admitParams, admitRegion } from "./region-cache.ts";
 import {
@@ -84,7 +84,7 @@ export interface EngineImports {
 /** Where meanings come from. */
 export interface SemanticsSource {
 	semanticsOf(mnemonic: string): Semantics | undefined;
-	readonly kernels: readonly Kernel[];
+	readonly kernels: ReadonlyMap<string, Kernel>;
 }
 
 /** What `tlb-fill.ts` and `direct-operations.ts` generate, as imports of everything else. */
@@ -201,7 +201,7 @@ export class ColdEngine {
 
 	#compileShortWays(imports: EngineImports): ShortWays {
 		const module = new ModuleBuilder();
-		const context = this.declareImports(module, new Set());
+		const context = this.declareImports(module);
 		const { translate } = context;
 		const slow = { translate, ...fetchImports(module) };
 		const fills = defineTlbFill(module, context, imports.ramBytes, slow);
@@ -221,7 +221,7 @@ export class ColdEngine {
 	#make(): void {
 		if (++this.#makings === MAKINGS_OF_A_SYSTEM) this.#expectUsual();
 		const missing = this.#byNumber.slice(this.#madeCount);
-		const exports = this.#compileLean(missing);
+		const exports = this.#compile(missing);
 		for (const { handler } of missing) {
 			this.table.set(handler, exports[handler] as () => number);
 		}
@@ -238,39 +238,16 @@ export class ColdEngine {
 		}
 	}
 
-	/** Most forms call no kernel: which they call is asked only where one does. */
-	#compileLean(forms: readonly ColdForm[]): WebAssembly.Exports {
-		try {
-			return this.#compile(forms, new Set());
-		} catch (error) {
-			if (!(error instanceof KernelWanted)) throw error;
-			return this.#compile(forms, this.#kernelsOf(forms));
-		}
-	}
-
-	/** Form by form, for each kernel found costs another try. */
-	#kernelsOf(forms: readonly ColdForm[]): ReadonlySet<string> {
-		const all = forms.map((form) =>
-			withKernels((kernels) => {
-				const context = this.declareImports(new ModuleBuilder(), kernels);
-				this.#handlerBody(form, context);
-				return kernels;
-			}),
-		);
-		return new Set(all.flatMap((kernels) => [...kernels]));
-	}
-
 	/** A module with one function for each form, by handler number. */
-	#compile(
-		forms: readonly ColdForm[],
-		kernels: ReadonlySet<string>,
-	): WebAssembly.Exports {
+	#compile(forms: readonly ColdForm[]): WebAssembly.Exports {
 		const module = new ModuleBuilder();
-		const context = this.declareImports(module, kernels);
-		for (const form of forms) {
+		const context = this.declareImports(module);
+		// Bodies first: kernels are imported by what calls them.
+		const bodies = forms.map((form) => this.#handlerBody(form, context));
+		for (const [i, { handler }] of forms.entries()) {
 			const ref = module.declareFunction([I32, I64T], [I32]);
-			module.defineFunction(ref, this.#handlerBody(form, context));
-			module.exportFunction(String(form.handler), ref);
+			module.defineFunction(ref, bodies[i] as FunctionBuilder);
+			module.exportFunction(String(handler), ref);
 		}
 		return this.instantiate(compile(module)).exports;
 	}
@@ -289,7 +266,7 @@ export class ColdEngine {
 	#instantiateLoop(forms: readonly ColdForm[]): WebAssembly.Exports {
 		const module = new ModuleBuilder();
 		const handlerType = module.type([I32, I64T], [I32]);
-		const base = this.declareImports(module, new Set());
+		const base = this.declareImports(module);
 		const resolve = module.importFunction("cpu", "resolve", [], [I32]);
 		const make = module.importFunction("cpu", "make", [], []);
 		const fill = module.importFunction("cpu", "fill", [I32, I32], [I32]);
@@ -344,13 +321,10 @@ export class ColdEngine {
 		return this.instantiate(compile(module)).exports;
 	}
 
-	/** The imports every generated module has, and the kernels of these names. */
-	declareImports(
-		module: ModuleBuilder,
-		kernels: ReadonlySet<string>,
-	): InstructionContext {
-		const { kernels: all } = this.#source;
-		return declareInstructionImports(module, all, kernels, this.#isJournaled);
+	/** The imports every generated module has, and kernels when they are called. */
+	declareImports(module: ModuleBuilder): InstructionContext {
+		const { kernels } = this.#source;
+		return declareInstructionImports(module, kernels, this.#isJournaled);
 	}
 
 	/** Nothing enters the region in that slot any more: its module may go. */

@@ -90,8 +90,8 @@ let generator: RegionGenerator | undefined;
 export function compileRegions(request: RegionRequest): RegionResponse {
 	generator ??= new RegionGenerator({
 		emitForm: emitFormWith(semanticsOf),
-		declareImports: (module: ModuleBuilder, names) =>
-			declareInstructionImports(module, KERNELS, names),
+		declareImports: (module: ModuleBuilder) =>
+			declareInstructionImports(module, KERNELS),
 	});
 	const features = new Set(request.features);
 	const orders = request.regions.map((region) => unpack(region, features));

@@ -150,7 +150,7 @@ export class HotEngine {
 		this.#entrance = entrance;
 		this.#generator = new RegionGenerator({
 			emitForm: cold.emitForm,
-			declareImports: (module, kernels) => cold.declareImports(module, kernels),
+			declareImports: (module) => cold.declareImports(module),
 		});
 		cache.onRegionDropped = ({ slot }) => this.#forget(slot);
 		this.#settle = this.#compileSettle();
@@ -384,7 +384,7 @@ export class HotEngine {
 	/** The functions of `hot-flags.ts` that all regions call. */
 	#compileSettle(): WebAssembly.ModuleImports {
 		const module = new ModuleBuilder();
-		const context = this.#cold.declareImports(module, new Set());
+		const context = this.#cold.declareImports(module);
 		for (const long of [false, true]) {
 			const [name] = settleImport(long);
 			module.exportFunction(name, defineSettle(module, context, long));

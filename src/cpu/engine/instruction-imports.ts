@@ -13,7 +13,7 @@ import { STATE_BASE } from "../memory-layout.ts";
 import type { Semantics } from "../semantics/emitter.ts";
 import type { EmitForm } from "./cold-loop.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
-import { declareKernels } from "./kernel-module.ts";
+import { importedKernels } from "./kernel-module.ts";
 
 const I32 = "i32" as const;
 const FUNCTIONS = {
@@ -23,11 +23,10 @@ const FUNCTIONS = {
 	system: [[I32, I32, I32, I32], [I32]],
 } as const;
 
-/** The imports every generated module has, and the kernels of these names; `journaled`: code tells of its stores. */
+/** The imports every generated module has, kernels when they are called; `journaled`: code tells of its stores. */
 export function declareInstructionImports(
 	module: ModuleBuilder,
-	kernels: readonly Kernel[],
-	names: ReadonlySet<string>,
+	kernels: ReadonlyMap<string, Kernel>,
 	journaled = false,
 ): InstructionContext {
 	module.importMemory("cpu", "memory", { minPages: 1 });
@@ -38,7 +37,7 @@ export function declareInstructionImports(
 	const journal = journaled
 		? module.importFunction("cpu", "journal", [I32, I32], [])
 		: undefined;
-	const kernel = declareKernels(module, kernels, names);
+	const kernel = importedKernels(module, kernels);
 	const functions = Object.fromEntries(refs) as Record<
 		keyof typeof FUNCTIONS,
 		FunctionRef

@@ -14,7 +14,7 @@ describe("the kernels of a machine", () => {
 
 	it("come with those that they call, and without the others", () => {
 		const functions = new KernelModule(memory, KERNELS).functions(["f80_add"]);
-		expect(Object.keys(functions).length).toBeLessThan(KERNELS.length / 2);
+		expect(Object.keys(functions).length).toBeLessThan(KERNELS.size / 2);
 	});
 
 	it("are those that there are", () => {

@@ -15,44 +15,18 @@ import type { Value } from "../semantics/emitter.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 
-/** Code being generated calls a kernel that its module does not import (yet). */
-export class KernelWanted extends Error {
-	readonly kernel: string;
-
-	constructor(kernel: string) {
-		super(`no kernel named ${kernel}`);
-		this.kernel = kernel;
-	}
-}
-
-/**
- * Generates a module that imports just the kernels it calls, by trying: which
- * they are is known only when the code has been generated.
- */
-export function withKernels<Result>(
-	generate: (names: ReadonlySet<string>) => Result,
-): Result {
-	const names = new Set<string>();
-	for (;;) {
-		try {
-			return generate(names);
-		} catch (error) {
-			const isNew = error instanceof KernelWanted && !names.has(error.kernel);
-			if (!isNew) throw error;
-			names.add(error.kernel);
-		}
-	}
-}
-
 /** The kernels of one machine. */
 export class KernelModule {
 	readonly #memory: WebAssembly.Memory;
 	readonly #kernels: ReadonlyMap<string, Kernel>;
 	readonly #functions: Record<string, WebAssembly.ImportValue> = {};
 
-	constructor(memory: WebAssembly.Memory, kernels: readonly Kernel[]) {
+	constructor(
+		memory: WebAssembly.Memory,
+		kernels: ReadonlyMap<string, Kernel>,
+	) {
 		this.#memory = memory;
-		this.#kernels = new Map(kernels.map((kernel) => [kernel.name, kernel]));
+		this.#kernels = kernels;
 	}
 
 	/** The compiled functions of these names, and perhaps more. */
@@ -64,40 +38,47 @@ export class KernelModule {
 		return this.#functions;
 	}
 
-	/** A module of them and of those that they call. */
-	#compile(wanted: readonly string[]): WebAssembly.Exports {
-		const bytes = withKernels((called) =>
-			this.#generate([...new Set([...wanted, ...called])]),
-		);
+	#compile(names: readonly string[]): WebAssembly.Exports {
 		const imports = { cpu: { memory: this.#memory } };
-		const module = new WebAssembly.Module(bytes);
+		const module = new WebAssembly.Module(this.#generate(names));
 		return new WebAssembly.Instance(module, imports).exports;
 	}
 
+	/** A module of them and of those that they call. */
 	#generate(names: readonly string[]): Uint8Array<ArrayBuffer> {
 		const module = new ModuleBuilder();
 		module.importMemory("cpu", "memory", { minPages: 1 });
-		const refs = new Map<string, FunctionRef>();
-		const kernels = names.map((name) => this.#kernel(name));
-		for (const { name, params, result } of kernels) {
+		const bodiless: [FunctionRef, Kernel][] = [];
+		const kernel = once((name) => {
+			const found = this.#kernel(name);
+			const { params, result } = found;
 			const results = result === undefined ? [] : [result];
 			const ref = module.declareFunction(params, results, name);
-			refs.set(name, ref);
 			module.exportFunction(name, ref);
-		}
-		const context = { stateBase: STATE_BASE, kernel: lookUp(refs) };
-		for (const kernel of kernels) {
-			const ref = refs.get(kernel.name) as FunctionRef;
+			bodiless.push([ref, found]);
+			return ref;
+		});
+		for (const name of names) kernel(name);
+		const context = { stateBase: STATE_BASE, kernel };
+		for (let next = bodiless.pop(); next; next = bodiless.pop()) {
+			const [ref, kernel] = next;
 			module.defineFunction(ref, kernelBody(kernel, context));
 		}
 		return module.toBytes();
 	}
 
 	#kernel(name: string): Kernel {
-		const kernel = this.#kernels.get(name);
-		if (kernel === undefined) throw new Error(`there is no kernel ${name}`);
-		return kernel;
+		return kernelNamed(this.#kernels, name);
 	}
+}
+
+function kernelNamed(
+	kernels: ReadonlyMap<string, Kernel>,
+	name: string,
+): Kernel {
+	const kernel = kernels.get(name);
+	if (kernel === undefined) throw new Error(`there is no kernel ${name}`);
+	return kernel;
 }
 
 function kernelBody(kernel: Kernel, context: CodeContext): FunctionBuilder {
@@ -112,26 +93,32 @@ function kernelBody(kernel: Kernel, context: CodeContext): FunctionBuilder {
 	return code;
 }
 
-/** Imports the kernels of these names; returns the look-up for the module's code. */
-export function declareKernels(
+/**
+ * Imports a kernel when the module's code first calls it: what that is shows
+ * when the code is generated. So functions of the module's own can be declared
+ * only when that is done.
+ */
+export function importedKernels(
 	module: ModuleBuilder,
-	kernels: readonly Kernel[],
-	names: ReadonlySet<string>,
+	kernels: ReadonlyMap<string, Kernel>,
 ): CodeContext["kernel"] {
-	const refs = new Map<string, FunctionRef>();
-	for (const { name, params, result } of kernels) {
-		if (!names.has(name)) continue;
+	return once((name) => {
+		const { params, result } = kernelNamed(kernels, name);
 		const results = result === undefined ? [] : [result];
-		const ref = module.importFunction("kernel", name, params, results);
-		refs.set(name, ref);
-	}
-	return lookUp(refs);
+		return module.importFunction("kernel", name, params, results);
+	});
 }
 
-function lookUp(refs: ReadonlyMap<string, FunctionRef>): CodeContext["kernel"] {
+/** Remembers what `make` has made of each name. */
+function once(
+	make: (name: string) => FunctionRef,
+): (name: string) => FunctionRef {
+	const made = new Map<string, FunctionRef>();
 	return (name) => {
-		const ref = refs.get(name);
-		if (ref === undefined) throw new KernelWanted(name);
+		const known = made.get(name);
+		if (known !== undefined) return known;
+		const ref = make(name);
+		made.set(name, ref);
 		return ref;
 	};
 }

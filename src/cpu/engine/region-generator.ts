@@ -17,7 +17,6 @@ import { HotEmitter, NotHot, type RegionContext } from "./hot-emitter.ts";
 import { HotFlags, settleImport } from "./hot-flags.ts";
 import { HotRegisters } from "./hot-registers.ts";
 import type { InstructionContext } from "./instruction-emitter.ts";
-import { withKernels } from "./kernel-module.ts";
 import { RECORD_BYTES, writeRecord } from "./record.ts";
 import type { RegionShape } from "./region.ts";
 import { RegionBuilder } from "./region-builder.ts";
@@ -43,36 +42,42 @@ export interface GeneratedModule {
 /** Where meanings and imports come from. */
 export interface RegionMeanings {
 	readonly emitForm: EmitForm;
-	declareImports(
-		module: ModuleBuilder,
-		kernels: ReadonlySet<string>,
-	): InstructionContext;
+	declareImports(module: ModuleBuilder): InstructionContext;
 }
 
 export class RegionGenerator {
 	readonly #meanings: RegionMeanings;
-	/** By form: the kernels it calls; undefined = a region cannot contain it. */
-	readonly #forms = new Map<number, ReadonlySet<string> | undefined>();
+	/** By form: whether a region can contain it. */
+	readonly #forms = new Map<number, boolean>();
+	/** For trying forms out. */
+	readonly #trial: (long: boolean) => RegionContext;
 
 	constructor(meanings: RegionMeanings) {
 		this.#meanings = meanings;
+		this.#trial = this.#declareContexts(new ModuleBuilder());
 	}
 
-	/** Whether a region can contain the instruction. */
+	/** Whether a region can contain the instruction; found by trying its form out once. */
 	accepts(instruction: Instruction, mode: Mode): boolean {
-		return this.#kernelsOf(instruction, mode) !== undefined;
+		const key = formKey(instruction, mode);
+		const known = this.#forms.get(key);
+		if (known !== undefined) return known;
+		const accepted =
+			!isShortBranch(instruction) && this.#tryForm(instruction, mode);
+		this.#forms.set(key, accepted);
+		return accepted;
 	}
 
 	generate(regions: readonly RegionOrder[]): GeneratedModule {
 		const module = new ModuleBuilder();
-		const contexts = this.#declareContexts(module, this.#kernelsIn(regions));
-		const exits = regions.map(({ mode, slot, shape }, i) => {
+		const contexts = this.#declareContexts(module);
+		// Bodies first: kernels are imported by what calls them.
+		const made = regions.map(({ mode, slot, shape }) => {
 			const offsets: number[] = [];
 			const nameExit = (offset: number) => {
 				if (offsets.length >= 1 << EXIT_BITS) return 0;
 				return (slot << EXIT_BITS) | (offsets.push(offset) - 1);
 			};
-			const ref = module.declareFunction(["i32", "i64"], ["i32"]);
 			const builder = new RegionBuilder(
 				contexts(modeCodeSize(mode) === 64),
 				mode,
@@ -80,19 +85,22 @@ export class RegionGenerator {
 				this.#meanings.emitForm,
 				nameExit,
 			);
-			module.defineFunction(ref, builder.build());
-			module.exportFunction(String(i), ref);
-			return offsets;
+			return { body: builder.build(), offsets };
 		});
-		return { bytes: module.toBytes(), exits };
+		for (const [i, { body }] of made.entries()) {
+			const ref = module.declareFunction(body.params, body.results);
+			module.defineFunction(ref, body);
+			module.exportFunction(String(i), ref);
+		}
+		return {
+			bytes: module.toBytes(),
+			exits: made.map(({ offsets }) => offsets),
+		};
 	}
 
 	/** What regions import. */
-	#declareContexts(
-		module: ModuleBuilder,
-		kernels: ReadonlySet<string>,
-	): (long: boolean) => RegionContext {
-		const base = this.#meanings.declareImports(module, kernels);
+	#declareContexts(module: ModuleBuilder): (long: boolean) => RegionContext {
+		const base = this.#meanings.declareImports(module);
 		const readAcross = module.importFunction(
 			...["cpu", "readAcross"],
 			["i32", "i32"],
@@ -112,57 +120,19 @@ export class RegionGenerator {
 		};
 	}
 
-	/** All kernels that the regions call. */
-	#kernelsIn(regions: readonly RegionOrder[]): ReadonlySet<string> {
-		const names = new Set<string>();
-		for (const { shape, mode } of regions) {
-			for (const { instructions } of shape.blocks) {
-				for (const { instruction } of instructions) {
-					const called = this.#kernelsOf(instruction, mode);
-					for (const name of called ?? []) names.add(name);
-				}
-			}
-		}
-		return names;
-	}
-
-	/** The kernels an instruction calls, found by trying its form out once. */
-	#kernelsOf(
-		instruction: Instruction,
-		mode: Mode,
-	): ReadonlySet<string> | undefined {
-		const key = formKey(instruction, mode);
-		if (this.#forms.has(key)) return this.#forms.get(key);
-		const found = isShortBranch(instruction)
-			? undefined
-			: this.#tryForm(instruction, mode);
-		this.#forms.set(key, found);
-		return found;
-	}
-
-	#tryForm(
-		instruction: Instruction,
-		mode: Mode,
-	): ReadonlySet<string> | undefined {
+	#tryForm(instruction: Instruction, mode: Mode): boolean {
 		try {
-			return withKernels((kernels) => {
-				this.#emitAlone(instruction, mode, kernels);
-				return kernels;
-			});
+			this.#emitAlone(instruction, mode);
+			return true;
 		} catch (error) {
-			if (error instanceof NotHot) return undefined;
+			if (error instanceof NotHot) return false;
 			throw error;
 		}
 	}
 
-	#emitAlone(
-		instruction: Instruction,
-		mode: Mode,
-		kernels: ReadonlySet<string>,
-	): void {
-		const module = new ModuleBuilder();
+	#emitAlone(instruction: Instruction, mode: Mode): void {
 		const long = modeCodeSize(mode) === 64;
-		const context = this.#declareContexts(module, kernels)(long);
+		const context = this.#trial(long);
 		const code = new FunctionBuilder(["i32", "i64"], ["i32"]);
 		const words = new Int32Array(RECORD_BYTES / 4);
 		const record = new DataView(words.buffer);

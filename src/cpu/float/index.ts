@@ -43,5 +43,7 @@ export const x87Kernels: readonly Kernel[] = [
 	...ARCTANGENT_KERNELS,
 ];
 
-/** Every kernel of the processor. */
-export const KERNELS: readonly Kernel[] = [...x87Kernels, ...sseKernels];
+/** Every kernel of the processor, by name. */
+export const KERNELS: ReadonlyMap<string, Kernel> = new Map(
+	[...x87Kernels, ...sseKernels].map((kernel) => [kernel.name, kernel]),
+);

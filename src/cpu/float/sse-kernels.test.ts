@@ -5,11 +5,12 @@ import { STATE_BASE } from "../memory-layout.ts";
 import { MXCSR_INITIAL, SCRATCH_RAISED } from "../mxcsr.ts";
 import { FLOAT_SCRATCH, MXCSR } from "../state.ts";
 import { StateView } from "../state-view.ts";
+import { KERNELS } from "./index.ts";
 import { sseKernels } from "./sse-kernels.ts";
 
 const memory = new WebAssembly.Memory({ initial: 2 });
 const state = new StateView(memory.buffer, STATE_BASE);
-const kernels = new KernelModule(memory, sseKernels).functions(
+const kernels = new KernelModule(memory, KERNELS).functions(
 	sseKernels.map(({ name }) => name),
 );
 

@@ -23,10 +23,10 @@ import {
 	FPU_UE,
 	FPU_ZE,
 } from "../x87-bits.ts";
-import { x87Kernels } from "./index.ts";
+import { KERNELS, x87Kernels } from "./index.ts";
 
 const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
-const kernels = new KernelModule(memory, x87Kernels).functions(
+const kernels = new KernelModule(memory, KERNELS).functions(
 	x87Kernels.map(({ name }) => name),
 ) as Record<string, (...args: (number | bigint)[]) => number | bigint>;
 const state = new StateView(memory.buffer, STATE_BASE);
