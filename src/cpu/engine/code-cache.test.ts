@@ -4,7 +4,8 @@ import { ALL_FEATURES } from "../decode/opcode-table.ts";
 import { RAM_BASE, WASM_PAGE_BYTES } from "../memory-layout.ts";
 import { makeMode } from "../mode.ts";
 import { semanticsOf } from "../semantics/index.ts";
-import { CodeCache, type CodePage } from "./code-cache.ts";
+import { CodeCache } from "./code-cache.ts";
+import type { CodePage } from "./code-page.ts";
 import { ColdEngine } from "./cold-engine.ts";
 import { RECORD_HANDLER } from "./record.ts";
 

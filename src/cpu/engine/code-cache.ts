@@ -27,6 +27,12 @@ import {
 } from "../memory-layout.ts";
 import { CodeEpochs } from "../mmu/code-epochs.ts";
 import { MODE_COUNT, type Mode, modeCodeSize } from "../mode.ts";
+import {
+	CodePage,
+	MOST_PAGE_RECORDS,
+	type RegionHandle,
+	Stretches,
+} from "./code-page.ts";
 import { jumpCacheIndex } from "./jump-cache.ts";
 import {
 	HANDLER_CROSS,
@@ -56,67 +62,14 @@ export type HandlerFor = (instruction: Instruction, mode: Mode) => number;
 export type ProtectPage = (physicalPage: number) => void;
 
 const PAGE = 4096;
-const CHUNK = 64;
-/** Most pages are decoded in places only: offsets that share a piece of memory. */
-const STRETCH_BITS = 8;
-const STRETCH = 1 << STRETCH_BITS;
 /** Longest run of records made at once. */
 const MOST_RECORDS = 128;
 const MAX_INSTRUCTION_BYTES = 15;
-
-/** A region as the cache knows it. */
-export interface RegionHandle {
-	/** Table slot of its function. */
-	readonly slot: number;
-	/** Page and offset of its entry. */
-	readonly page: CodePage;
-	readonly offset: number;
-	/** The record that enters it. */
-	readonly record: number;
-	/** Number, as in `ordinalAt`, of the record it stands before. */
-	readonly ownOrdinal: number;
-	/** Every page it is made of. */
-	pages: readonly CodePage[];
-}
 
 /** What a region is made of: decoded pages, and where in memory and from its first page they are. */
 export interface RegionPages {
 	readonly pages: readonly CodePage[];
 	readonly places: readonly RegionPage[];
-}
-
-/** Decoded code of one physical page in one mode. */
-export class CodePage {
-	readonly physical: number;
-	/** By stretch of the page: see `ordinalAt`. */
-	readonly #ordinals: Uint16Array[] = [];
-	/** Every record made from bytes of this page. */
-	readonly records: number[] = [];
-	/** Which 64-byte chunks have been decoded. */
-	readonly chunks = new Uint8Array(PAGE / CHUNK);
-	/** Records that want a link to an offset not decoded yet. */
-	readonly wanting = new Map<number, number[]>();
-	/** Pairs: offset, record linked to that offset's record. One list for all, as links are many. */
-	readonly links: number[] = [];
-	/** Regions made of this page's code, whole or in part. */
-	readonly regions = new Set<RegionHandle>();
-
-	constructor(physical: number) {
-		this.physical = physical;
-	}
-
-	/** Record number in `records`, plus one; 0 = none. */
-	ordinalAt(offset: number): number {
-		const part = this.#ordinals[offset >> STRETCH_BITS];
-		return part === undefined ? 0 : (part[offset & (STRETCH - 1)] as number);
-	}
-
-	setOrdinal(offset: number, ordinal: number): void {
-		const index = offset >> STRETCH_BITS;
-		const part = this.#ordinals[index] ?? new Uint16Array(STRETCH);
-		part[offset & (STRETCH - 1)] = ordinal;
-		this.#ordinals[index] = part;
-	}
 }
 
 export class CodeCache {
@@ -130,6 +83,7 @@ export class CodeCache {
 	readonly #handlerFor: HandlerFor;
 	readonly #protect: ProtectPage;
 	readonly #pages = new Map<number, CodePage>();
+	readonly #stretches = new Stretches();
 	readonly #patterns = new RecordPatterns();
 	readonly #straddle = new Uint8Array(2 * MAX_INSTRUCTION_BYTES);
 	readonly #features: ReadonlySet<string>;
@@ -260,16 +214,22 @@ export class CodeCache {
 		this.#view.setUint32(record + RECORD_DISPLACEMENT, slot, true);
 		this.#view.setUint32(record + RECORD_LINK, own, true);
 		this.#enter(page, offset);
-		const { links } = page;
-		for (let i = 0; i < links.length; i += 2) {
-			if (links[i] !== offset) continue;
-			const from = links[i + 1] as number;
-			this.#view.setUint32(from + RECORD_LINK, record, true);
-		}
+		this.#relink(page, own, record);
 		this.#cacheJump(page.physical + offset, record);
 		const region = { slot, page, offset, record, ownOrdinal, pages: [] };
 		this.#writePages(region, made);
 		return region;
+	}
+
+	/** Who went straight to one record of the page goes to another, but for regions that stand before it. */
+	#relink(page: CodePage, from: number, to: number): void {
+		const view = this.#view;
+		for (const record of page.records) {
+			if (view.getUint32(record + RECORD_LINK, true) !== from) continue;
+			const handler = view.getUint16(record + RECORD_HANDLER, true);
+			if (handler === HANDLER_REGION) continue;
+			view.setUint32(record + RECORD_LINK, to, true);
+		}
 	}
 
 	/** The region is made of these pages now: a change to any ends it. False = there is no room to say so. */
@@ -322,13 +282,14 @@ export class CodeCache {
 			const key = number * MODE_COUNT + mode;
 			const page = this.#pages.get(key);
 			if (page === undefined) continue;
-			if (!hasCode(page, from, to)) {
+			if (!page.hasCode(from, to)) {
 				left++;
 				continue;
 			}
 			this.invalidations++;
 			for (const region of page.regions) this.dropRegion(region);
 			for (const record of page.records) this.#makeStale(record);
+			page.retire();
 			this.#pages.delete(key);
 		}
 		if (left === 0) this.codePages[number] = 0;
@@ -346,7 +307,7 @@ export class CodeCache {
 		const key = number * MODE_COUNT + mode;
 		let page = this.#pages.get(key);
 		if (page === undefined) {
-			page = new CodePage(physical);
+			page = new CodePage(physical, this.#stretches);
 			this.#pages.set(key, page);
 			this.pagesDecoded++;
 			if (!this.codePages[number]) {
@@ -359,9 +320,8 @@ export class CodeCache {
 
 	/** A record that still holds, or 0. */
 	#known(page: CodePage, offset: number): number {
-		const ordinal = page.ordinalAt(offset);
-		if (ordinal === 0) return 0;
-		const record = page.records[ordinal - 1] as number;
+		const record = page.recordAt(offset);
+		if (record === 0) return 0;
 		const handler = this.#view.getUint16(record + RECORD_HANDLER, true);
 		return handler === HANDLER_STALE ? 0 : record;
 	}
@@ -417,11 +377,11 @@ export class CodeCache {
 				);
 			}
 			if (typeof decoded === "string") {
-				mark(target, offset, MAX_INSTRUCTION_BYTES);
+				target.mark(offset, MAX_INSTRUCTION_BYTES);
 				this.#addFault(target, offset, decoded);
 				return first;
 			}
-			mark(target, offset, decoded.lengthBytes);
+			target.mark(offset, decoded.lengthBytes);
 			const handler = this.#addInstruction(target, offset, decoded, mode);
 			this.#patterns.learn(this.#ram.bytes, at, mode, handler, decoded);
 			offset += decoded.lengthBytes;
@@ -446,14 +406,14 @@ export class CodeCache {
 		bytes.set(ram.subarray(page.physical + offset, page.physical + PAGE));
 		bytes.set(ram.subarray(second, second + MAX_INSTRUCTION_BYTES), head);
 		const decoded = decode(bytes, 0, head + MAX_INSTRUCTION_BYTES, decodeMode);
-		mark(page, offset, head);
+		page.mark(offset, head);
 		const first = this.#next;
 		const failed = typeof decoded === "string";
 		const length = failed ? MAX_INSTRUCTION_BYTES : decoded.lengthBytes;
 		this.#addPseudo(page, offset, HANDLER_STRADDLE);
 		this.#view.setUint32(first + RECORD_DISPLACEMENT, RAM_BASE + second, true);
 		const secondPage = this.#page(second, mode);
-		mark(secondPage, 0, length - head);
+		secondPage.mark(0, length - head);
 		secondPage.records.push(first);
 		const ordinal = page.ordinalAt(offset);
 		if (failed) this.#addFault(page, offset, decoded);
@@ -495,7 +455,7 @@ export class CodeCache {
 			offset,
 		);
 		if (shape === 0) return 0;
-		mark(page, offset, this.#lengthOf(record));
+		page.mark(offset, this.#lengthOf(record));
 		this.instructionsDecoded++;
 		this.#enter(page, offset);
 		if ((shape & PatternShape.BRANCH) !== 0) {
@@ -515,7 +475,7 @@ export class CodeCache {
 		const target = end + distance;
 		// A straddling branch's RIP page is the first page.
 		if (target < 0 || target >= PAGE || end > PAGE) return;
-		this.#link(page, record, target);
+		this.#linkLast(page, target);
 	}
 
 	/** What follows a run: the record there, or the way to find one. */
@@ -524,7 +484,7 @@ export class CodeCache {
 		writePseudoRecord(this.#words, record, HANDLER_CROSS, offset);
 		page.records.push(record);
 		this.#next += RECORD_BYTES;
-		if (offset < PAGE) this.#link(page, record, offset);
+		if (offset < PAGE) this.#linkLast(page, offset);
 	}
 
 	#addFault(page: CodePage, offset: number, failure: DecodeFailure): void {
@@ -549,33 +509,35 @@ export class CodeCache {
 	#enter(page: CodePage, offset: number): void {
 		const record = this.#next;
 		this.#next += RECORD_BYTES;
+		let waiting = page.waitingAt(offset);
 		page.records.push(record);
 		page.setOrdinal(offset, page.records.length);
-		const wanting = page.wanting.get(offset);
-		if (wanting === undefined) return;
-		page.wanting.delete(offset);
-		for (const from of wanting) this.#setLink(page, from, offset, record);
+		while (waiting !== 0) {
+			const next = this.#view.getUint32(waiting + RECORD_DISPLACEMENT, true);
+			this.#view.setUint32(waiting + RECORD_DISPLACEMENT, 0, true);
+			this.#setLink(waiting, record);
+			waiting = next;
+		}
 	}
 
-	/** Lets `record` go straight to the record of `offset`, now or when there is one. */
-	#link(page: CodePage, record: number, offset: number): void {
+	/**
+	 * Lets the page's last record go straight to the record of `offset`, now or
+	 * when there is one. Those that wait are a list, by way of a field that branches
+	 * have no use for.
+	 */
+	#linkLast(page: CodePage, offset: number): void {
+		const record = page.records.at(-1) as number;
 		const known = this.#known(page, offset);
 		if (known !== 0) {
-			this.#setLink(page, record, offset, known);
+			this.#setLink(record, known);
 			return;
 		}
-		const wanting = page.wanting.get(offset);
-		if (wanting === undefined) page.wanting.set(offset, [record]);
-		else wanting.push(record);
+		const next = page.waitingAt(offset);
+		this.#view.setUint32(record + RECORD_DISPLACEMENT, next, true);
+		page.lastWaitsFor(offset);
 	}
 
-	#setLink(
-		page: CodePage,
-		record: number,
-		offset: number,
-		target: number,
-	): void {
-		page.links.push(offset, record);
+	#setLink(record: number, target: number): void {
 		this.#view.setUint32(record + RECORD_LINK, target, true);
 		const handler = this.#view.getUint16(record + RECORD_HANDLER, true);
 		if (handler === HANDLER_CROSS) {
@@ -590,7 +552,7 @@ export class CodeCache {
 	#withRoom(page: CodePage, mode: Mode): CodePage {
 		const needed = (MOST_RECORDS + 3) * RECORD_BYTES;
 		const full = this.#next + needed > ARENA_BASE + ARENA_BYTES;
-		const crowded = page.records.length + MOST_RECORDS + 3 > 0xffff;
+		const crowded = page.records.length + MOST_RECORDS + 3 > MOST_PAGE_RECORDS;
 		const forgotten = this.makeRoomForForms(MOST_RECORDS + 3);
 		if (forgotten) this.#patterns.clear();
 		if (!full && !crowded && !forgotten) return page;
@@ -603,6 +565,7 @@ export class CodeCache {
 	clear(): void {
 		for (const known of this.#pages.values()) {
 			for (const region of known.regions) this.dropRegion(region);
+			known.retire();
 		}
 		this.#pages.clear();
 		this.codePages.fill(0);
@@ -613,17 +576,4 @@ export class CodeCache {
 
 function listBytes({ places }: RegionPages): number {
 	return places.length * PAGE_ENTRY_BYTES;
-}
-
-function mark(page: CodePage, offset: number, bytes: number): void {
-	const last = Math.min(offset + bytes - 1, PAGE - 1);
-	for (let at = offset; at <= last; at += CHUNK) page.chunks[at >> 6] = 1;
-	page.chunks[last >> 6] = 1;
-}
-
-function hasCode(page: CodePage, from: number, to: number): boolean {
-	for (let chunk = from >> 6; chunk <= (to - 1) >> 6; chunk++) {
-		if (page.chunks[chunk]) return true;
-	}
-	return false;
 }

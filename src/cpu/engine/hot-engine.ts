@@ -15,7 +15,8 @@ import type { GuestMemory } from "../../memory/guest-memory.ts";
 import { ModuleBuilder } from "../../wasm/module-builder.ts";
 import { MODE_FLAT, type Mode, modeCodeSize, modeStackSize } from "../mode.ts";
 import { BranchHistory } from "./branch-history.ts";
-import type { CodeCache, CodePage, RegionHandle } from "./code-cache.ts";
+import type { CodeCache } from "./code-cache.ts";
+import type { CodePage, RegionHandle } from "./code-page.ts";
 import {
 	type ColdEngine,
 	compile,

@@ -14,7 +14,7 @@
 import { type DecodeMode, decode } from "../decode/decoder.ts";
 import type { Instruction } from "../decode/instruction.ts";
 import { operandsOf } from "../decode/operand-spec.ts";
-import type { CodePage } from "./code-cache.ts";
+import type { CodePage } from "./code-page.ts";
 import type {
 	BlockEnd,
 	RegionBlock,
