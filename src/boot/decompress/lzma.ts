@@ -15,6 +15,8 @@ import { HALF_PROBABILITY, RangeDecoder } from "./range-decoder.ts";
 export const MAX_UNPACKED_BYTES = 1024 * 1024 * 1024;
 
 const MIN_MATCH = 2;
+/** Where a call to copy begins to pay. */
+const LONG_MATCH = 48;
 /** The distance that stands for "end of data" in streams without a size. */
 const END_MARKER = 0xffffffff;
 
@@ -257,8 +259,12 @@ export class LzmaDecoder {
 		if (from < this.#dictionaryStart || to + length > outputEnd) {
 			throw new Error("a match reaches outside the data");
 		}
-		for (let i = 0; i < length; i++) {
-			output[to + i] = output[from + i] as number;
+		const isLong = length > LONG_MATCH && from + length <= to;
+		if (isLong) output.copyWithin(to, from, from + length);
+		else {
+			for (let i = 0; i < length; i++) {
+				output[to + i] = output[from + i] as number;
+			}
 		}
 		this.position = to + length;
 	}

@@ -91,12 +91,39 @@ export class RangeDecoder {
 	 * `bitCount` bits, highest first, each with a model chosen by those before
 	 * it. The models of the tree start at `base`, the root at `base + 1`.
 	 * Returns the value with a leading one bit still in front.
+	 *
+	 * Most bits come this way, so it is `bit` written out, with the state in
+	 * variables.
 	 */
 	tree(probabilities: Uint16Array, base: number, bitCount: number): number {
+		const state = this.#state;
+		const input = this.#input;
+		let position = this.#position;
+		let range = state[RANGE] as number;
+		let code = state[CODE] as number;
 		let node = 1;
 		for (let i = 0; i < bitCount; i++) {
-			node = (node << 1) | this.bit(probabilities, base + node);
+			if (range < 0x1000000) {
+				range = (range << 8) >>> 0;
+				code = ((code << 8) | (input[position++] as number)) >>> 0;
+			}
+			const probability = probabilities[base + node] as number;
+			const bound = Math.imul(range >>> 11, probability) >>> 0;
+			if (code < bound) {
+				probabilities[base + node] =
+					probability + ((2048 - probability) >>> 5);
+				range = bound;
+				node <<= 1;
+			} else {
+				probabilities[base + node] = probability - (probability >>> 5);
+				range = (range - bound) >>> 0;
+				code = (code - bound) >>> 0;
+				node = (node << 1) | 1;
+			}
 		}
+		this.#position = position;
+		state[RANGE] = range;
+		state[CODE] = code;
 		return node;
 	}
 
@@ -106,12 +133,11 @@ export class RangeDecoder {
 		base: number,
 		bitCount: number,
 	): number {
-		let node = 1;
+		let rest = this.tree(probabilities, base, bitCount);
 		let value = 0;
 		for (let i = 0; i < bitCount; i++) {
-			const bit = this.bit(probabilities, base + node);
-			node = (node << 1) | bit;
-			value |= bit << i;
+			value = (value << 1) | (rest & 1);
+			rest >>>= 1;
 		}
 		return value;
 	}
@@ -119,20 +145,26 @@ export class RangeDecoder {
 	/** `bitCount` bits that are equally likely to be 0 and 1. */
 	direct(bitCount: number): number {
 		const state = this.#state;
+		const input = this.#input;
+		let position = this.#position;
+		let range = state[RANGE] as number;
+		let code = state[CODE] as number;
 		let value = 0;
 		for (let i = 0; i < bitCount; i++) {
-			let range = state[RANGE] as number;
-			let code = state[CODE] as number;
 			if (range < 0x1000000) {
 				range = (range << 8) >>> 0;
-				code = ((code << 8) | (this.#input[this.#position++] as number)) >>> 0;
+				code = ((code << 8) | (input[position++] as number)) >>> 0;
 			}
 			range >>>= 1;
-			const bit = code >= range ? 1 : 0;
-			state[RANGE] = range;
-			state[CODE] = bit ? code - range : code;
-			value = (value << 1) | bit;
+			value <<= 1;
+			if (code >= range) {
+				code = (code - range) >>> 0;
+				value |= 1;
+			}
 		}
+		this.#position = position;
+		state[RANGE] = range;
+		state[CODE] = code;
 		return value >>> 0;
 	}
 }
