@@ -12,7 +12,7 @@
  */
 #include "system.h"
 
-#include <asm/ioctls.h>
+#include <asm/termios.h>
 #include <linux/mount.h>
 #include <linux/reboot.h>
 #include <linux/sockios.h>
@@ -23,6 +23,8 @@
 #define MOST_VARIABLES 64
 #define PATH_BYTES 256
 #define POLITENESS_MS 500
+#define CONSOLE_TRIES 500
+#define CONSOLE_TRY_MS 10
 
 /* From headers that want a C library beside them. */
 #define AF_INET 2
@@ -293,17 +295,51 @@ static const char *console(void)
 	return path;
 }
 
-static void welcome(const char *terminal)
+static void sleep_ms(int milliseconds)
+{
+	sys_poll(NULL, 0, milliseconds);
+}
+
+/* Who has a terminal open that hung up can do nothing but close it. */
+static int hung_up(long terminal)
+{
+	struct winsize size;
+
+	return call3(__NR_ioctl, terminal, TIOCGWINSZ, &size) == -EIO;
+}
+
+/*
+ * The console, opened when it is there to stay. The driver of virtio consoles
+ * makes itself known by work of its own, which may come after us; and while it
+ * does, who opens its terminal is hung up on, as soon as anybody sleeps.
+ */
+static long open_console(const char **path)
+{
+	for (int tries = 0; tries < CONSOLE_TRIES; tries++) {
+		long fd;
+
+		*path = console();
+		fd = sys_open(*path, O_RDWR | O_NOCTTY, 0);
+		if (fd >= 0) {
+			sleep_ms(1);
+			if (!hung_up(fd))
+				return fd;
+			sys_close(fd);
+		}
+		sleep_ms(CONSOLE_TRY_MS);
+	}
+	return -1;
+}
+
+static void welcome(long to)
 {
 	char text[LINE_BYTES];
 	long from = sys_open("/etc/motd", O_RDONLY, 0);
-	long to = sys_open(terminal, O_WRONLY | O_NOCTTY, 0);
 	long length = from < 0 ? 0 : sys_read(from, text, LINE_BYTES);
 
 	if (to >= 0 && length > 0)
 		sys_write(to, text, length);
 	sys_close(from);
-	sys_close(to);
 }
 
 static long start_shell(const char *terminal)
@@ -381,8 +417,8 @@ static void __attribute__((noreturn)) shut_down(unsigned int how)
 
 int begin(char **words, char **given)
 {
-	const char *terminal;
-	long shell;
+	const char *path;
+	long terminal, shell;
 
 	(void)words;
 	set_signals(HANDLED);
@@ -391,12 +427,13 @@ int begin(char **words, char **given)
 	call3(__NR_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
 	      LINUX_REBOOT_CMD_CAD_OFF);
 	set_host_name();
-	terminal = console();
 	start_network();
 	each_name(SHARES, mount_share);
 	start_agent();
+	terminal = open_console(&path);
 	welcome(terminal);
-	shell = start_shell(terminal);
+	shell = start_shell(path);
+	sys_close(terminal);
 	for (;;) {
 		switch (wait_signal(-1)) {
 		case SIGCHLD:
