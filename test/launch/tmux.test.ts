@@ -92,10 +92,10 @@ describe.skipIf(!hasTmux || !hasGuest)(
 		});
 
 		it("gives the terminal back when it is killed", async () => {
-			const ps = execFileSync("pgrep", ["-f", `${CLI} run`], {
-				encoding: "utf8",
-			});
-			const lguest = Number(ps.trim().split("\n").at(-1));
+			// Of this shell: other tests run guests at the same time.
+			const shell = tmux("display-message", "-p", "#{pane_pid}").trim();
+			const children = execFileSync("pgrep", ["-P", shell]).toString();
+			const lguest = Number(children);
 			process.kill(lguest, "SIGTERM");
 			await vi.waitFor(
 				() => expect(existsSync(`/proc/${lguest}`)).toBe(false),
