@@ -110,8 +110,7 @@ export class RangeDecoder {
 			const probability = probabilities[base + node] as number;
 			const bound = Math.imul(range >>> 11, probability) >>> 0;
 			if (code < bound) {
-				probabilities[base + node] =
-					probability + ((2048 - probability) >>> 5);
+				probabilities[base + node] = probability + ((2048 - probability) >>> 5);
 				range = bound;
 				node <<= 1;
 			} else {
