@@ -8,14 +8,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { projectRoot } from "../../scripts/sources.ts";
 import { buildElement } from "../../scripts/web.ts";
-import {
-	canBootInFirefox,
-	openFirefox,
-	openInFirefox,
-} from "./firefox-page.ts";
 import { canBoot, newUser, openBrowser, openPage } from "./guest-page.ts";
 import { type GuestShell, MINUTE, PROMPT } from "./guest-shell.ts";
 import { PageServer } from "./page-server.ts";
+import { canBootInFirefox, openFirefox, openIn } from "./puppeteer-page.ts";
 
 describe.skipIf(!canBoot && !canBootInFirefox)(
 	"The element is one module, and boots what its attributes say",
@@ -65,7 +61,7 @@ describe.skipIf(!canBoot && !canBootInFirefox)(
 			const browser = await openFirefox();
 			try {
 				const user = browser.defaultBrowserContext();
-				const tab = await openInFirefox(user, server.url);
+				const tab = await openIn(user, server.url);
 				const guest = tab.guest();
 				await guest.pressCover();
 				await boots(guest);

@@ -6,14 +6,10 @@
 import type { Browser, BrowserContext } from "puppeteer-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { greeterCode, multibootImage } from "../boot/multiboot-image.ts";
-import {
-	canBootInFirefox,
-	openFirefox,
-	openInFirefox,
-} from "./firefox-page.ts";
 import { MINUTE, PROMPT } from "./guest-shell.ts";
 import { PageServer } from "./page-server.ts";
 import { pingEachOther } from "./ping-each-other.ts";
+import { canBootInFirefox, openFirefox, openIn } from "./puppeteer-page.ts";
 
 /** Of all origins together. */
 const STORAGE_KIB = 12 * 1024;
@@ -41,7 +37,7 @@ describe.skipIf(!canBootInFirefox)(
 			await server?.close();
 		});
 
-		const open = (hash = "") => openInFirefox(user, `${server.url}#${hash}`);
+		const open = (hash = "") => openIn(user, `${server.url}#${hash}`);
 
 		it("boots, and runs what is typed", async () => {
 			const tab = await open();
@@ -141,7 +137,7 @@ describe.skipIf(!canBootInFirefox)(
 				"dom.quotaManager.temporaryStorage.fixedLimit": STORAGE_KIB,
 			});
 			try {
-				const tab = await openInFirefox(
+				const tab = await openIn(
 					small.defaultBrowserContext(),
 					`${server.url}#blank=64&keep=big`,
 				);

@@ -1,6 +1,8 @@
 /**
- * The page in Debian's Firefox, driven over WebDriver BiDi. Playwright's BiDi
- * asks for commands that a Firefox ESR does not have, so this relies on
+ * The page in the browsers that playwright-core does not drive as they are:
+ * Debian's Firefox, over WebDriver BiDi, of which playwright asks for commands
+ * that an ESR does not have; and a Chromium whose tabs are hidden by those in
+ * front of them, which playwright keeps from happening. Relies on
  * puppeteer-core.
  */
 
@@ -13,11 +15,18 @@ import {
 	type Page,
 } from "puppeteer-core";
 import type { LguestTerminal } from "../../src/browser/terminal/lguest-terminal.ts";
+import { CHROMIUM } from "./guest-page.ts";
 import { GuestShell, hasDefaultGuest } from "./guest-shell.ts";
 
 const FIREFOX = "/usr/bin/firefox-esr";
 /** Both are needed for a boot in the page. */
 export const canBootInFirefox = existsSync(FIREFOX) && hasDefaultGuest;
+/** Of those that automation gives it: what keeps hidden tabs as quick as others. */
+const NEVER_HIDDEN = [
+	"--disable-backgrounding-occluded-windows",
+	"--disable-background-timer-throttling",
+	"--disable-renderer-backgrounding",
+];
 const PATIENCE_MS = 60_000;
 /** A tab in the background has no animation frames to look in. */
 const waiting = { polling: 20, timeout: PATIENCE_MS } as const;
@@ -33,20 +42,29 @@ export function openFirefox(
 	});
 }
 
+/** One in which tabs get hidden, and then are slowed down. */
+export function openHidingChromium(): Promise<Browser> {
+	return launch({
+		executablePath: CHROMIUM,
+		args: ["--no-sandbox"],
+		ignoreDefaultArgs: NEVER_HIDDEN,
+	});
+}
+
 /** Opens the page; its own errors fail whoever looks at `errors`. */
-export async function openInFirefox(
+export async function openIn(
 	user: BrowserContext,
 	url: string,
-): Promise<FirefoxPage> {
+): Promise<PuppeteerPage> {
 	const page = await user.newPage();
 	page.setDefaultTimeout(PATIENCE_MS);
-	const one = new FirefoxPage(page);
+	const one = new PuppeteerPage(page);
 	await page.goto(url);
 	return one;
 }
 
 /** One tab with the page in it. */
-export class FirefoxPage {
+export class PuppeteerPage {
 	readonly page: Page;
 	/** What the page threw at nobody. */
 	readonly errors: unknown[] = [];
@@ -57,13 +75,13 @@ export class FirefoxPage {
 	}
 
 	/** The guest that is shown in that place. */
-	guest(number = 1): FirefoxGuest {
-		return new FirefoxGuest(this.page, number);
+	guest(number = 1): PuppeteerGuest {
+		return new PuppeteerGuest(this.page, number);
 	}
 }
 
 /** One of the page's guests. */
-export class FirefoxGuest extends GuestShell {
+export class PuppeteerGuest extends GuestShell {
 	readonly #page: Page;
 	readonly #section: string;
 
