@@ -7,12 +7,13 @@
 
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { CLI } from "../test/boot/engines.ts";
 import { runsI386 } from "../test/boot/native-userland.ts";
 import { BLOCK_WORKLOADS, buildBlockImage } from "./bench/block.ts";
 import { drawChart } from "./bench/chart.ts";
 import { buildBenchImage } from "./bench/guest-image.ts";
+import { LGUEST_WORKLOADS, measureLguest } from "./bench/lguest-kernel.ts";
 import {
 	type BenchEngine,
 	measureRound,
@@ -130,11 +131,16 @@ async function run(options: Options): Promise<number> {
 /** The default guest from `npm start` to its prompt, and at rest. */
 async function runStart(options: Options): Promise<number> {
 	const starts: Start[] = [];
-	const status = await runOfDefaultGuest(options, [START], async (engine) => {
-		const start = await measureStart(engine, GUEST_MIB);
-		starts.push(start);
-		return [start.sample];
-	});
+	const status = await runOf(
+		"the default guest",
+		options,
+		[START],
+		async (engine) => {
+			const start = await measureStart(engine, GUEST_MIB);
+			starts.push(start);
+			return [start.sample];
+		},
+	);
 	process.stdout.write(`${formatIdle(starts).join("\n")}\n`);
 	return status;
 }
@@ -142,8 +148,15 @@ async function runStart(options: Options): Promise<number> {
 function runNetwork(options: Options): Promise<number> {
 	const wanted = wantedBy(options);
 	const workloads = NETWORK_WORKLOADS.filter(({ name }) => wanted(name));
-	return runOfDefaultGuest(options, workloads, (engine) =>
+	return runOf("the default guest", options, workloads, (engine) =>
 		measureNetwork(engine, workloads),
+	);
+}
+
+function runLguest(options: Options): Promise<number> {
+	const { kernel = "" } = options;
+	return runOf(basename(kernel), options, LGUEST_WORKLOADS, (engine) =>
+		measureLguest(engine, kernel),
 	);
 }
 
@@ -154,8 +167,9 @@ async function runWide({ rounds, only }: Options): Promise<void> {
 	process.stdout.write(`${table}\n${machine}; ${lguest}; ${node}\n`);
 }
 
-/** Nothing but the default guest is needed, and nothing is written. */
-async function runOfDefaultGuest(
+/** Of a guest that needs nothing but what it has; nothing is written. */
+async function runOf(
+	guest: string,
 	options: Options,
 	workloads: readonly Workload[],
 	measure: (engine: BenchEngine) => Promise<readonly Sample[]>,
@@ -167,7 +181,7 @@ async function runOfDefaultGuest(
 		samples.push(...(await measure(engine)));
 	});
 	const report = await makeReport(options, engines, samples, workloads, {});
-	const machine = { ...report.machine, guest: "the default guest" };
+	const machine = { ...report.machine, guest };
 	process.stdout.write(`${formatReport({ ...report, machine })}\n`);
 	return report.failures.length === 0 ? 0 : 1;
 }
@@ -224,7 +238,7 @@ async function save(report: Report, directory: string): Promise<void> {
 function list(): void {
 	for (const { name, about } of [
 		...[BOOT, RATE, ...WORKLOADS, ...BLOCK_WORKLOADS],
-		...[...NETWORK_WORKLOADS, ...WIDE_LOOPS],
+		...[...NETWORK_WORKLOADS, ...LGUEST_WORKLOADS, ...WIDE_LOOPS],
 	]) {
 		process.stdout.write(`${name.padEnd(20)}${about}\n`);
 	}
@@ -240,6 +254,7 @@ async function main(args: readonly string[]): Promise<number> {
 		} else if (options.mode === "wide") await runWide(options);
 		else if (options.mode === "start") return await runStart(options);
 		else if (options.mode === "network") return await runNetwork(options);
+		else if (options.mode === "lguest") return await runLguest(options);
 		else return await run(options);
 		return 0;
 	} catch (error) {

@@ -38,7 +38,7 @@ describe("the options of the benchmark", () => {
 	});
 
 	it("take no choice where there is none", () => {
-		for (const mode of ["--start", "--queue"]) {
+		for (const mode of ["--start", "--queue", "--lguest=vmlinux"]) {
 			expect(refusal(mode, "--only", "start")).toContain("without --only");
 			expect(refusal(mode)).toBe("accepted");
 		}
@@ -46,12 +46,15 @@ describe("the options of the benchmark", () => {
 
 	it("measure one thing at a time", () => {
 		expect(refusal("--start", "--network")).toMatch(/--start or --network/);
+		expect(refusal("--lguest=vmlinux", "--block")).toMatch(/--block or/);
 	});
 
 	it("leave out engines that cannot take part", () => {
 		expect(options("--network").engines).toEqual(["ours", "qemu"]);
 		expect(options("--start").engines).toEqual(["ours", "v86", "qemu"]);
 		expect(refusal("--network", "--engines", "v86")).toContain("v86");
+		expect(options("--lguest=vmlinux").kernel).toBe("vmlinux");
+		expect(options("--lguest=vmlinux").engines).toEqual(["ours", "qemu"]);
 		expect(options("--wide").engines).toEqual(["ours"]);
 		expect(refusal("--wide", "--engines", "qemu")).toContain("qemu");
 	});

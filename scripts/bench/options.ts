@@ -20,8 +20,9 @@ export const USAGE = `usage: npm run bench -- [options]
 --network          two guests, one sending to the other
 --start            from the command to the default guest's prompt, and idling there
 --queue            virtqueues: what each buffer costs
+--lguest KERNEL    a kernel made for lguest: until its init, and turns of a shell
 --wide             64-bit loops beside the same as 32-bit code, on a bare processor
---only A,B         these workloads only; --start and --queue have just one
+--only A,B         these workloads only; --start, --queue and --lguest have no choice
 --engines A,B      of ${ENGINES.join(", ")}
 --rounds N         rounds to run (3)
 --scale SCALE      full, or small for interpreters; chosen by the engines
@@ -32,6 +33,8 @@ export const USAGE = `usage: npm run bench -- [options]
 /** What a run is to be. */
 export interface Options {
 	readonly mode: Mode;
+	/** Path of the kernel to measure, in mode "lguest". */
+	readonly kernel: string | undefined;
 	/** Names of the mode's workloads; undefined: all. */
 	readonly only: readonly string[] | undefined;
 	readonly engines: readonly BenchEngine[];
@@ -55,6 +58,7 @@ export function parseOptions(
 			network: { type: "boolean", default: false },
 			queue: { type: "boolean", default: false },
 			wide: { type: "boolean", default: false },
+			lguest: { type: "string" },
 			list: { type: "boolean", default: false },
 			help: { type: "boolean", default: false },
 			only: { type: "string" },
@@ -81,6 +85,7 @@ export function parseOptions(
 	const scale = values.scale ?? defaultScale(engines);
 	return {
 		mode,
+		kernel: values.lguest,
 		only: chosenWorkloads(mode, values.only),
 		engines,
 		rounds,
@@ -96,11 +101,14 @@ export type Mode =
 	| "start"
 	| "network"
 	| "queue"
+	| "lguest"
 	| "wide";
 
 function modeOf(values: Readonly<Record<string, unknown>>): Mode {
-	const all = ["block", "start", "network", "queue", "wide"] as const;
-	const modes = all.filter((mode) => values[mode] === true);
+	const all = [
+		...(["block", "start", "network", "queue", "lguest", "wide"] as const),
+	];
+	const modes = all.filter((mode) => Boolean(values[mode]));
 	const [mode = "processor", another] = modes;
 	if (another === undefined) return mode;
 	throw new UsageError(`--${mode} or --${another}, one at a time`);
@@ -113,6 +121,7 @@ const WORKLOAD_NAMES: Readonly<Record<Mode, readonly string[] | undefined>> = {
 	network: NETWORK_WORKLOADS.map(({ name }) => name),
 	start: undefined,
 	queue: undefined,
+	lguest: undefined,
 	wide: WIDE_LOOPS.map(({ name }) => name),
 };
 
@@ -131,6 +140,7 @@ function chosenWorkloads(
 /** The machine itself has no disk of ours, and does not start; v86 has no virtio network, and no 64-bit code. */
 function possibleEngines(mode: Mode): BenchEngine[] {
 	if (mode === "wide") return ["ours"];
+	if (mode === "lguest") return ["ours", "qemu"];
 	const guestsOnly = ["block", "start", "network"].includes(mode);
 	return ENGINES.filter(
 		(engine) =>
