@@ -76,9 +76,9 @@ export interface GuestSurroundings {
 		/** More need not be read: it will be refused. */
 		mostBytes?: number,
 	): Promise<Uint8Array>;
-	/** Any but one of bytes that is to be forgotten. */
 	/** Whether what is at an address can be had at any time, so that nobody need keep it. */
 	canReadAgain?(address: string): boolean;
+	/** Any but one of bytes that is to be forgotten. */
 	openDisk(disk: DiskDescription): Promise<BlockBackend>;
 	/** Opens what `GuestOptions.devices` asks for. */
 	openDevices?(devices: object): Promise<OpenDevices>;
