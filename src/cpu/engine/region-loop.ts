@@ -46,6 +46,8 @@ import { highHalf } from "./wide-lookup.ts";
 
 /** 2^32 divided by it. */
 const GOLDEN_RATIO = 0x9e37_79b1;
+/** Regions are left so often that they grow soon: more tells of it cost more than that brings. */
+const CHANGES_PER_ARRIVAL = 2;
 
 /** Of the function. */
 export const REGION_LOOP_PARAMS = ["i32", "i64"] as const;
@@ -160,7 +162,7 @@ function runRegion(
 }
 
 /**
- * Tells of one change of regions in as many as make code hot. Which one is
+ * Tells of one change of regions in half as many as make code hot. Which one is
  * drawn by multiples of the golden ratio, which fall in step with no loop.
  */
 function tellSample(
@@ -172,7 +174,8 @@ function tellSample(
 ): void {
 	if (hot === undefined) return;
 	const drawn = e.mul(get(entries) as I32, e.i32(GOLDEN_RATIO));
-	const rarely = e.ltU(drawn, e.i32(Math.floor(2 ** 32 / hotArrivals)));
+	const every = hotArrivals / CHANGES_PER_ARRIVAL;
+	const rarely = e.ltU(drawn, e.i32(Math.floor(2 ** 32 / every)));
 	const isDue = hotArrivals === 1 ? e.i32(1) : rarely;
 	code.if(expr(isDue), () => {
 		const exit = e.readState(REGION_EXIT) as I32;
