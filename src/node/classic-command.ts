@@ -100,7 +100,8 @@ async function openDevice(
 			const { ip, mac } = device;
 			return ({ fillRandom }) => {
 				const host = new LoneHost(ip, localMac(fillRandom));
-				return new Net(host, mac ?? localMac(fillRandom));
+				// As the original: each queue takes one of few interrupts.
+				return new Net(host, mac ?? localMac(fillRandom), { control: false });
 			};
 		}
 	}

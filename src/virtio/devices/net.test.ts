@@ -401,6 +401,20 @@ describe("the control queue", () => {
 		expect(status & VIRTIO_CONFIG_S_NEEDS_RESET).not.toBe(0);
 	});
 
+	it("is left out, with all that needs it, where queues are few", () => {
+		const backend = { send: () => {}, onFrame: () => {} };
+		const { features, queueSizes } = new Net(backend, MAC, { control: false });
+		expect(queueSizes).toHaveLength(2);
+		for (const bit of [
+			...[VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_RX],
+			...[VIRTIO_NET_F_CTRL_VLAN, VIRTIO_NET_F_CTRL_MAC_ADDR],
+			...[VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, VIRTIO_NET_F_GUEST_ANNOUNCE],
+		]) {
+			expect(features & (1n << BigInt(bit))).toBe(0n);
+		}
+		expect(features & (1n << BigInt(VIRTIO_NET_F_HOST_TSO4))).not.toBe(0n);
+	});
+
 	it("asks the driver to announce itself when the cable is plugged in again", () => {
 		const { order, backend, driver } = controlled();
 		const link = backend as { linkUp?: boolean; onLinkChange?: () => void };

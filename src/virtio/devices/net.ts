@@ -84,18 +84,36 @@ const GUEST_OFFLOADS = featureSet(
 );
 const PLAIN_FEATURES = featureSet(
 	...[VIRTIO_NET_F_MAC, VIRTIO_NET_F_MRG_RXBUF, VIRTIO_NET_F_STATUS],
+);
+/** Of the control queue, and of what is ordered or answered by it. */
+const CONTROL_FEATURES = featureSet(
 	...[VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_RX, VIRTIO_NET_F_CTRL_RX_EXTRA],
 	...[VIRTIO_NET_F_CTRL_VLAN, VIRTIO_NET_F_CTRL_MAC_ADDR],
 	VIRTIO_NET_F_GUEST_ANNOUNCE,
 );
-const FEATURES =
-	PLAIN_FEATURES |
+const OFFLOADS =
 	GUEST_OFFLOADS |
 	featureSet(
-		...[VIRTIO_NET_F_CSUM, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS],
-		...[VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6],
+		...[VIRTIO_NET_F_CSUM, VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6],
 		...[VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_HOST_USO],
 	);
+
+/** What a card may do without. */
+export interface NetOptions {
+	/** False: the driver does everything itself. */
+	readonly offloads?: boolean;
+	/** False: two queues and no more, for guests in which interrupts are few. */
+	readonly control?: boolean;
+}
+
+function featuresOf({ offloads = true, control = true }: NetOptions): bigint {
+	return (
+		PLAIN_FEATURES |
+		(offloads ? OFFLOADS : 0n) |
+		(control ? CONTROL_FEATURES : 0n) |
+		(offloads && control ? featureSet(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) : 0n)
+	);
+}
 
 /** A frame on its way to the driver. */
 interface Arrival {
@@ -107,7 +125,7 @@ interface Arrival {
 export class Net implements DeviceModel {
 	readonly deviceId = VIRTIO_ID_NET;
 	readonly features: bigint;
-	readonly queueSizes = [QUEUE_SIZE, QUEUE_SIZE, CONTROL_QUEUE_SIZE];
+	readonly queueSizes: readonly number[];
 	readonly config = new Uint8Array(NET_CONFIG_BYTES);
 	/** Frames that were lost for want of buffers, or for being impossible. */
 	dropped = 0;
@@ -124,18 +142,17 @@ export class Net implements DeviceModel {
 	#port!: DevicePort;
 	#started = false;
 
-	/** `mac`: six bytes; without `offloads` the driver does everything itself. */
-	constructor(
-		backend: NetBackend,
-		mac: Uint8Array,
-		options: { readonly offloads?: boolean } = {},
-	) {
+	/** `mac`: six bytes. */
+	constructor(backend: NetBackend, mac: Uint8Array, options: NetOptions = {}) {
 		this.#backend = backend;
 		this.#mac = mac.slice(0, 6);
 		const { mtuBytes } = backend;
 		this.features =
-			(options.offloads === false ? PLAIN_FEATURES : FEATURES) |
+			featuresOf(options) |
 			(mtuBytes === undefined ? 0n : featureSet(VIRTIO_NET_F_MTU));
+		const queueSizes = [QUEUE_SIZE, QUEUE_SIZE, CONTROL_QUEUE_SIZE];
+		this.queueSizes =
+			options.control === false ? queueSizes.slice(0, CONTROL) : queueSizes;
 		const mtu = mtuBytes ?? USUAL_MTU_BYTES;
 		this.#longestFrame = ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES + mtu;
 		new DataView(this.config.buffer).setUint16(MTU_OFFSET, mtu, true);
