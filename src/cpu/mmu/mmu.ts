@@ -34,7 +34,8 @@ import { WideTlb } from "./wide-tlb.ts";
 const WRITE = 1;
 const MODIFY = 2;
 
-const PAGE = 4096;
+const PAGE_BITS = 12;
+const PAGE = 1 << PAGE_BITS;
 const FOUR_GIB = 0x1_0000_0000;
 const LINEAR_END = 2 ** 48;
 const SCRATCH_HOST = STATE_BASE + SCRATCH.offset;
@@ -199,6 +200,13 @@ export class Mmu {
 
 	writeU32(linear: number, value: number, user: boolean): void {
 		if (user) this.#checkAligned(linear, 4);
+		const known = this.#knownHost(linear, 4, neededFlag(true, user, false));
+		if (known !== 0) {
+			// The TLB lets nobody write where somebody would have to be told.
+			this.onStore?.(known, 4);
+			this.#view.setUint32(known, value, true);
+			return;
+		}
 		const offset = linear % PAGE;
 		if (offset <= PAGE - 4) {
 			const physical = this.#page(linear, true, user, false) + offset;
@@ -469,8 +477,23 @@ export class Mmu {
 		} else this.#bus.writePhysical(physical, size, value);
 	}
 
+	/** Host address of an access within a page of 32-bit code's, if the TLB allows it, else 0: the short way. */
+	#knownHost(linear: number, bytes: number, needed: number): number {
+		if (linear >= FOUR_GIB || this.#isLong) return 0;
+		const entry = this.tlb.get(linear >>> PAGE_BITS);
+		const isWhole = (linear & (PAGE - 1)) + bytes <= PAGE;
+		if ((entry & needed) === 0 || !isWhole) return 0;
+		return ((entry & -PAGE) + linear) >>> 0;
+	}
+
 	/** Host address for a read that stays in one RAM page, else 0. */
 	#readHost(linear: number, bytes: number, user: boolean): number {
+		const known = this.#knownHost(
+			linear,
+			bytes,
+			neededFlag(false, user, false),
+		);
+		if (known !== 0) return known;
 		const offset = linear % PAGE;
 		if (offset + bytes > PAGE) return 0;
 		const physical = this.#page(linear, false, user, false) + offset;
