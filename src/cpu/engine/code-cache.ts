@@ -354,19 +354,10 @@ export class CodeCache {
 		};
 		const first = this.#next;
 		let offset = start;
-		for (let count = 0; ; count++) {
-			if (offset >= PAGE || count >= MOST_RECORDS) break;
+		for (let count = 0; offset < PAGE && count < MOST_RECORDS; count++) {
 			if (count > 0 && this.#known(target, offset) !== 0) break;
-			const alike = this.#addAlike(target, offset, mode);
-			if (alike !== 0) {
-				offset += this.#lengthOf(this.#next - RECORD_BYTES);
-				if ((alike & PatternShape.ENDS_BLOCK) !== 0) break;
-				continue;
-			}
-			const available = PAGE - offset;
-			const at = target.physical + offset;
-			const decoded = decode(this.#ram.bytes, at, available, decodeMode);
-			if (decoded === "truncated") {
+			const ends = this.#addOne(target, offset, mode, decodeMode);
+			if (ends === "truncated") {
 				if (count > 0) break;
 				return this.#decodeStraddling(
 					target,
@@ -376,19 +367,35 @@ export class CodeCache {
 					decodeMode,
 				);
 			}
-			if (typeof decoded === "string") {
+			if (typeof ends === "string") {
 				target.mark(offset, MAX_INSTRUCTION_BYTES);
-				this.#addFault(target, offset, decoded);
+				this.#addFault(target, offset, ends);
 				return first;
 			}
-			target.mark(offset, decoded.lengthBytes);
-			const handler = this.#addInstruction(target, offset, decoded, mode);
-			this.#patterns.learn(this.#ram.bytes, at, mode, handler, decoded);
-			offset += decoded.lengthBytes;
-			if (decoded.row.endsBlock) break;
+			offset += this.#lengthOf(this.#next - RECORD_BYTES);
+			if (ends) break;
 		}
 		this.#addContinuation(target, offset);
 		return first;
+	}
+
+	/** One instruction, if it lies in the page: whether it ends its block, or why it is none. */
+	#addOne(
+		page: CodePage,
+		offset: number,
+		mode: Mode,
+		decodeMode: DecodeMode,
+	): boolean | DecodeFailure {
+		const shape = this.#addAlike(page, offset, mode);
+		if (shape !== 0) return (shape & PatternShape.ENDS_BLOCK) !== 0;
+		const { bytes } = this.#ram;
+		const at = page.physical + offset;
+		const decoded = decode(bytes, at, PAGE - offset, decodeMode);
+		if (typeof decoded === "string") return decoded;
+		page.mark(offset, decoded.lengthBytes);
+		const handler = this.#addInstruction(page, offset, decoded, mode);
+		this.#patterns.learn(bytes, at, mode, handler, decoded);
+		return decoded.row.endsBlock;
 	}
 
 	/** One instruction that lies in two pages. */
