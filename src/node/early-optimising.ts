@@ -4,17 +4,16 @@
  * need not wait as long to be sure. While a guest starts hardly anything is, and
  * the compiler's memory would stay: the time comes a moment later.
  *
- * Relies on V8 alone; the command line calls it before anything else.
+ * Relies on V8, and on `heap.ts` for the moment; the command line calls it before anything else.
  *
  * @journey P:477 Hot already
  */
 
 import { setFlagsFromString } from "node:v8";
+import { START_MS } from "./heap.ts";
 
 /** About as many bytes of code executed; V8's own is four times that. */
 const TIERING_BUDGET = 3_000_000;
-
-const START_MS = 1_000;
 
 /** From soon on; holds for modules that are compiled from then on. */
 export function optimiseEarly(): void {

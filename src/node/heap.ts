@@ -16,8 +16,11 @@ import { runInNewContext } from "node:vm";
 /** V8's major and minor version from which it pools pages; older ones would complain about the flag. */
 const POOLING_SINCE = [14, 6] as const;
 
-/** While a guest starts, what its code is decoded to is kept: marking would find little else. */
-const START_MS = 1_000;
+/**
+ * By then a guest has started. Until then what its code is decoded to is kept,
+ * and marking would find little else.
+ */
+export const START_MS = 1_000;
 
 /**
  * The young generation stays as large as it starts; collections are short.

@@ -7,7 +7,7 @@ import { semanticsOf } from "../semantics/index.ts";
 import { CodeCache } from "./code-cache.ts";
 import type { CodePage } from "./code-page.ts";
 import { ColdEngine } from "./cold-engine.ts";
-import { RECORD_HANDLER } from "./record.ts";
+import { RECORD_HANDLER, RECORD_LINK } from "./record.ts";
 
 const RAM_BYTES = 0x1_0000;
 const MOST_HANDLERS = 300;
@@ -50,7 +50,8 @@ function smallCache() {
 	const view = new DataView(memory.buffer);
 	const handlerAt = (record: number) =>
 		view.getUint16(record + RECORD_HANDLER, true);
-	return { ram, engine, cache, handlerAt };
+	const linkOf = (record: number) => view.getUint32(record + RECORD_LINK, true);
+	return { ram, engine, cache, handlerAt, linkOf };
 }
 
 /** One page for each prefix: every ALU instruction in all shapes of operands. */
@@ -66,6 +67,22 @@ function manyForms(ram: GuestMemory, page: number, prefix: number): void {
 		}
 	}
 	ram.writeU8(at, HLT);
+}
+
+const TARGET = 0x80;
+
+/** Three branches of a page to one place in it, where nobody has been. */
+function branching() {
+	const small = smallCache();
+	const { ram, cache } = small;
+	const branches = [0, 0x10, 0x20].map((at) => {
+		// jmp TARGET
+		ram.write(at, Uint8Array.of(0xeb, TARGET - at - 2));
+		return cache.find(at, MODE, nothing);
+	});
+	ram.writeU8(TARGET, HLT);
+	const target = () => cache.pageAt(0, MODE)?.recordAt(TARGET);
+	return { ...small, branches, target };
 }
 
 describe("the code cache", () => {
@@ -109,5 +126,33 @@ describe("the code cache", () => {
 		expect(handlerAt(first)).toBeLessThan(MOST_HANDLERS);
 		expect(cache.pageAt(4096, MODE)?.ordinalAt(300)).toBe(1);
 		expect(cache.pageAt(4096, MODE)?.ordinalAt(44)).toBe(0);
+	});
+
+	it("lets branches that wait go straight on when what they lead to is there", () => {
+		const { cache, linkOf, branches, target } = branching();
+		expect(branches.map(linkOf)).toEqual([0, 0, 0]);
+		const record = cache.find(TARGET, MODE, nothing);
+		expect(branches.map(linkOf)).toEqual([record, record, record]);
+		expect(target()).toBe(record);
+	});
+
+	it("leads branches into a region, out of it when it goes, and into the next", () => {
+		const { cache, linkOf, branches } = branching();
+		const record = cache.find(TARGET, MODE, nothing);
+		const page = cache.pageAt(0, MODE) as CodePage;
+		const made = { pages: [page], places: [{ distance: 0, physical: 0 }] };
+		const enter = (slot: number) => {
+			const region = cache.enterRegion(page, TARGET, slot, made);
+			if (region === undefined) throw new Error("no room");
+			return region;
+		};
+		const first = enter(1);
+		expect(branches.map(linkOf)).toEqual(Array(3).fill(first.record));
+		expect(linkOf(first.record)).toBe(record);
+		cache.dropRegion(first);
+		expect(linkOf(first.record)).toBe(record);
+		const second = enter(2);
+		expect(linkOf(first.record)).toBe(second.record);
+		expect(linkOf(second.record)).toBe(record);
 	});
 });
