@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { GuestMemory } from "../../memory/guest-memory.ts";
+import { decode } from "../decode/decoder.ts";
+import type { Instruction } from "../decode/instruction.ts";
 import { ALL_FEATURES } from "../decode/opcode-table.ts";
 import { RAM_BASE, WASM_PAGE_BYTES } from "../memory-layout.ts";
 import { makeMode } from "../mode.ts";
@@ -7,6 +9,7 @@ import { semanticsOf } from "../semantics/index.ts";
 import { CodeCache } from "./code-cache.ts";
 import type { CodePage } from "./code-page.ts";
 import { ColdEngine } from "./cold-engine.ts";
+import { formKey } from "./form.ts";
 import { RECORD_HANDLER, RECORD_LINK } from "./record.ts";
 
 const RAM_BYTES = 0x1_0000;
@@ -109,6 +112,31 @@ describe("the code cache", () => {
 		const decoded = cache.instructionsDecoded;
 		expect(cache.find(0, MODE, nothing)).not.toBe(first);
 		expect(cache.instructionsDecoded).toBeGreaterThan(decoded);
+	});
+
+	it("takes no handler's number from before they were given out anew", () => {
+		const { ram, engine, cache, handlerAt } = smallCache();
+		const prefixes = [0x90, 0x66, 0x67, 0x64, 0x26];
+		for (let page = 0; cache.resets === 0; page++) {
+			manyForms(ram, page, prefixes[page % 5] as number);
+			cache.find(page * 4096, MODE, nothing);
+		}
+		const page = 8 * 4096;
+		manyForms(ram, 8, 0x90);
+		cache.find(page, MODE, nothing);
+		const mode = { codeSize: 32 } as const;
+		const code = cache.pageAt(page, MODE) as CodePage;
+		let looked = 0;
+		for (let at = 0; code.recordAt(at) !== 0; looked++) {
+			const instruction = decode(ram.bytes, page + at, 15, mode) as Instruction;
+			const handler = handlerAt(code.recordAt(at));
+			const form = engine.forms.find((form) => form.handler === handler);
+			expect(form && formKey(form.example, MODE)).toBe(
+				formKey(instruction, MODE),
+			);
+			at += instruction.lengthBytes;
+		}
+		expect(looked).toBeGreaterThan(100);
 	});
 
 	it("uses its memory again from the start when it has been cleared", () => {
