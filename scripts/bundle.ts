@@ -9,6 +9,7 @@
  */
 import { join } from "node:path";
 import { build, type Plugin } from "rolldown";
+import { preparedCodePlugin } from "./prepared-code.ts";
 import { isMain, PROGRAM, projectRoot } from "./sources.ts";
 
 /** The program and those of its threads, which are started by their file names. */
@@ -52,7 +53,7 @@ export async function bundle(): Promise<void> {
 	await build({
 		...common,
 		input: ENTRIES.map((name) => `src/node/${name}.ts`),
-		plugins: [asciiOnly],
+		plugins: [asciiOnly, preparedCodePlugin],
 		output: {
 			dir: PROGRAM,
 			cleanDir: true,

@@ -7,6 +7,7 @@ import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build, type InlineConfig, preview } from "vite";
+import { preparedCodePlugin } from "./prepared-code.ts";
 import { isMain, projectRoot } from "./sources.ts";
 
 const USAGE = `usage: npm run web -- [options]
@@ -43,7 +44,7 @@ const common: InlineConfig = {
 	logLevel: "warn",
 	worker: {
 		format: "es",
-		plugins: () => [workerSource],
+		plugins: () => [workerSource, preparedCodePlugin],
 		rollupOptions: { treeshake },
 	},
 };

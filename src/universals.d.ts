@@ -30,6 +30,9 @@ declare var TextDecoder: {
 	): TextDecoder;
 };
 
+/** Bytes from Base64, each a character; throws for what is none. */
+declare function atob(data: string): string;
+
 /** Monotonic milliseconds with a fraction; for `machine/clock.ts`. */
 declare var performance: { now(): number };
 

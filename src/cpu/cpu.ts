@@ -16,10 +16,16 @@ import type { CpuBus } from "./bus.ts";
 import { DebugWatch } from "./debug-watch.ts";
 import { decodedFeatures } from "./decoded-features.ts";
 import { CodeCache } from "./engine/code-cache.ts";
-import { ColdEngine, type EngineImports } from "./engine/cold-engine.ts";
+import {
+	ColdEngine,
+	type EngineImports,
+	engineTraits,
+} from "./engine/cold-engine.ts";
 import type { RegionService } from "./engine/compile-regions.ts";
+import { HOT_ARRIVALS } from "./engine/engine-modules.ts";
 import { HotEngine } from "./engine/hot-engine.ts";
 import { inlineForms } from "./engine/inline-forms.ts";
+import { preparedCode } from "./engine/prepared-code.ts";
 import { RegionComparer } from "./engine/region-comparer.ts";
 import {
 	STATUS_BUDGET,
@@ -100,9 +106,6 @@ export type ExitReason =
 export type EngineKind = (typeof ENGINE_KINDS)[number];
 export const ENGINE_KINDS = ["auto", "cold", "hot", "compare"] as const;
 
-/** Arrivals by branch that make code hot. Powers of two. */
-const HOT_ARRIVALS = { cold: 0, auto: 16_384, hot: 1, compare: 256 } as const;
-
 export interface CpuOptions {
 	readonly memoryBytes: number;
 	readonly bus: CpuBus;
@@ -132,7 +135,9 @@ export interface CpuStatistics {
 	readonly instructionsDecoded: number;
 	readonly codeInvalidations: number;
 	readonly arenaResets: number;
+	/** Kinds of instructions that the cold engine tells apart, and those whose code was prepared. */
 	readonly forms: number;
+	readonly formsPrepared: number;
 	/** Instructions retired in regions. */
 	readonly hotRetired: number;
 	/** Times regions were entered, and left before an instruction for the cold engine. */
@@ -210,12 +215,14 @@ export class Cpu implements SystemContext {
 		);
 		const { engine = "cold" } = options;
 		const journal = engine === "compare" ? new WriteJournal(buffer) : undefined;
+		const imports = this.#imports(engine, options.hotArrivals, journal);
 		this.#engine = new ColdEngine(
-			memory,
-			this.#imports(engine, options.hotArrivals, journal),
-			{ semanticsOf, kernels: KERNELS },
-			inlineForms(features),
-			() => usualForms(features),
+			...[memory, imports, { semanticsOf, kernels: KERNELS }],
+			{
+				inline: () => inlineForms(features),
+				usual: () => usualForms(features),
+				prepared: preparedCode(engineTraits(imports), features),
+			},
 		);
 		this.#comparer = journal && this.#makeComparer(journal);
 		if (engine !== "cold") {
@@ -271,7 +278,8 @@ export class Cpu implements SystemContext {
 			instructionsDecoded: this.#code.instructionsDecoded,
 			codeInvalidations: this.#code.invalidations,
 			arenaResets: this.#code.resets,
-			forms: this.#engine.forms.length,
+			forms: this.#engine.formCount,
+			formsPrepared: this.#engine.preparedCount,
 			hotRetired: Number(this.state.getBig(HOT_RETIRED)),
 			regionEntries: Number(this.state.getBig(REGION_ENTRIES)),
 			regionColdExits: Number(this.state.getBig(REGION_COLD_EXITS)),

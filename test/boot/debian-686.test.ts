@@ -150,6 +150,11 @@ function bootsToAShell(name: DebianAsset, kernel: string, initrd: string) {
 		expect(await session.exit()).toEqual({ status: 0, stderr: "" });
 	});
 
+	it("had its code prepared when the program was built", async () => {
+		const stats = JSON.parse(await readFile(statsFile, "utf8"));
+		expect(stats.formsPrepared).toBeGreaterThan(500);
+	});
+
 	it("has used little more memory than the guest has", async () => {
 		const stats = JSON.parse(await readFile(statsFile, "utf8"));
 		expect(stats.memory.guestBytes).toBe(MEMORY_MIB * MIB);

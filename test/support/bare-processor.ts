@@ -113,7 +113,10 @@ export class BareProcessor {
 			ramBytes: 0,
 		};
 		const source = { semanticsOf, kernels: KERNELS };
-		this.#engine = new ColdEngine(memory, imports, source, [], () => []);
+		this.#engine = new ColdEngine(memory, imports, source, {
+			inline: () => [],
+			usual: () => [],
+		});
 	}
 
 	/** Runs `code` to its end; the vector of the fault that came first, if any. */

@@ -9,7 +9,12 @@
  */
 
 import type { CpuBus } from "../../src/cpu/bus.ts";
-import { Cpu, type EngineKind, type ExitReason } from "../../src/cpu/cpu.ts";
+import {
+	Cpu,
+	type CpuOptions,
+	type EngineKind,
+	type ExitReason,
+} from "../../src/cpu/cpu.ts";
 import { readEflags, writeEflags } from "../../src/cpu/flags.ts";
 import {
 	CPL,
@@ -138,11 +143,13 @@ export class Guest {
 	/** Called for every access to a device address. */
 	onDevice: (address: number) => void = () => {};
 
-	constructor(engine = Guest.engine) {
+	/** `more`: what the CPU is to have besides. */
+	constructor(engine = Guest.engine, more: Partial<CpuOptions> = {}) {
 		const bus = this.#bus();
 		const options = { memoryBytes: MEMORY_BYTES, bus, engine };
 		const hotArrivals = SOON[engine];
-		this.cpu = new Cpu({ ...options, ...(hotArrivals && { hotArrivals }) });
+		const soon = hotArrivals && { hotArrivals };
+		this.cpu = new Cpu({ ...options, ...soon, ...more });
 		const { bytes } = this.cpu.memory;
 		this.memory = new DataView(
 			bytes.buffer,

@@ -107,7 +107,10 @@ export class Subject {
 			semanticsOf: (mnemonic: string) => semantics[mnemonic],
 			kernels: KERNELS,
 		};
-		this.#engine = new ColdEngine(memory, imports, source, [], () => []);
+		this.#engine = new ColdEngine(memory, imports, source, {
+			inline: () => [],
+			usual: () => [],
+		});
 		for (const mask of [TLB_READ_MASK, TLB_WRITE_MASK, TLB_EXECUTE_MASK]) {
 			this.#state.set32(mask, ANYTHING);
 		}

@@ -9,7 +9,6 @@ import { semanticsOf } from "../semantics/index.ts";
 import { CodeCache } from "./code-cache.ts";
 import type { CodePage } from "./code-page.ts";
 import { ColdEngine } from "./cold-engine.ts";
-import { formKey } from "./form.ts";
 import { RECORD_HANDLER, RECORD_LINK } from "./record.ts";
 
 const RAM_BYTES = 0x1_0000;
@@ -38,9 +37,9 @@ function smallCache() {
 		ramBytes: 0,
 	};
 	const source = { semanticsOf, kernels: new Map() };
-	const usual = () => [];
+	const known = { inline: () => [], usual: () => [] };
 	const engine = new ColdEngine(
-		...([memory, imports, source, [], usual, MOST_HANDLERS] as const),
+		...([memory, imports, source, known, MOST_HANDLERS] as const),
 	);
 	const cache = new CodeCache(
 		memory.buffer,
@@ -98,7 +97,7 @@ describe("the code cache", () => {
 			expect(handlerAt(record)).toBeLessThan(MOST_HANDLERS);
 		}
 		expect(cache.resets).toBeGreaterThan(0);
-		expect(engine.forms.length).toBeLessThan(MOST_HANDLERS);
+		expect(engine.formCount).toBeLessThan(MOST_HANDLERS);
 	});
 
 	it("forgets code made before the forms were renumbered", () => {
@@ -129,10 +128,8 @@ describe("the code cache", () => {
 		let looked = 0;
 		for (let at = 0; code.recordAt(at) !== 0; looked++) {
 			const instruction = decode(ram.bytes, page + at, 15, mode) as Instruction;
-			const handler = handlerAt(code.recordAt(at));
-			const form = engine.forms.find((form) => form.handler === handler);
-			expect(form && formKey(form.example, MODE)).toBe(
-				formKey(instruction, MODE),
+			expect(handlerAt(code.recordAt(at))).toBe(
+				engine.handlerFor(instruction, MODE),
 			);
 			at += instruction.lengthBytes;
 		}

@@ -7,7 +7,7 @@
  * @journey E:473 Forms on paper
  */
 
-import { decode } from "../decode/decoder.ts";
+import { type DecodeMode, decode } from "../decode/decoder.ts";
 import type { Instruction } from "../decode/instruction.ts";
 import { type Mode, makeMode } from "../mode.ts";
 
@@ -24,7 +24,7 @@ const SHAPES: Readonly<Record<string, readonly number[]>> = {
 	x: [0x44, 0x08, 0],
 };
 
-/** Throws for what is no instruction of a CPU with these features. */
+/** Without those that a CPU with these features has not; throws for what no CPU has. */
 export function readSamples(
 	text: string,
 	features: ReadonlySet<string>,
@@ -34,14 +34,14 @@ export function readSamples(
 		.trim()
 		.split(/,?\n|, /)
 		.flatMap((line) => encodings(line))
-		.map((bytes) => {
+		.flatMap((bytes) => {
 			const padded = Uint8Array.from([...bytes, ...new Array(12).fill(0)]);
-			const decodeMode = { codeSize: 32, features } as const;
-			const instruction = decode(padded, 0, padded.length, decodeMode);
-			if (typeof instruction === "string") {
-				throw new Error(`the sample ${bytes} is ${instruction}`);
-			}
-			return { instruction, mode };
+			const read = (mode: DecodeMode) => decode(padded, 0, padded.length, mode);
+			const instruction = read({ codeSize: 32, features });
+			if (typeof instruction !== "string") return [{ instruction, mode }];
+			const anywhere = read({ codeSize: 32 });
+			if (typeof anywhere !== "string") return [];
+			throw new Error(`the sample ${bytes} is ${anywhere}`);
 		});
 }
 

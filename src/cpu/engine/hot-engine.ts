@@ -17,17 +17,13 @@ import { MODE_FLAT, type Mode, modeCodeSize, modeStackSize } from "../mode.ts";
 import { BranchHistory } from "./branch-history.ts";
 import type { CodeCache } from "./code-cache.ts";
 import type { CodePage, RegionHandle } from "./code-page.ts";
-import {
-	type ColdEngine,
-	compile,
-	FIRST_REGION_SLOT,
-	MOST_REGIONS,
-} from "./cold-engine.ts";
+import type { ColdEngine } from "./cold-engine.ts";
 import {
 	packRequest,
 	type RegionResponse,
 	type RegionService,
 } from "./compile-regions.ts";
+import { FIRST_REGION_SLOT, MOST_REGIONS } from "./engine-modules.ts";
 import { defineSettle, settleImport } from "./hot-flags.ts";
 import {
 	MOST_REGION_INSTRUCTIONS,
@@ -390,7 +386,9 @@ export class HotEngine {
 			const [name] = settleImport(long);
 			module.exportFunction(name, defineSettle(module, context, long));
 		}
-		const { exports } = this.#cold.instantiate(compile(module));
+		const { exports } = this.#cold.instantiate(
+			new WebAssembly.Module(module.toBytes()),
+		);
 		return exports as WebAssembly.ModuleImports;
 	}
 

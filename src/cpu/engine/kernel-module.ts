@@ -21,55 +21,63 @@ export class KernelModule {
 	readonly #kernels: ReadonlyMap<string, Kernel>;
 	readonly #functions: Record<string, WebAssembly.ImportValue> = {};
 
+	/** `prepared`: a module with some of them. */
 	constructor(
 		memory: WebAssembly.Memory,
 		kernels: ReadonlyMap<string, Kernel>,
+		prepared?: Uint8Array<ArrayBuffer>,
 	) {
 		this.#memory = memory;
 		this.#kernels = kernels;
+		if (prepared !== undefined) this.#add(prepared);
 	}
 
 	/** The compiled functions of these names, and perhaps more. */
 	functions(names: readonly string[]): WebAssembly.ModuleImports {
 		const missing = names.filter((name) => !(name in this.#functions));
-		if (missing.length > 0) {
-			Object.assign(this.#functions, this.#compile(missing));
-		}
+		if (missing.length > 0) this.#add(kernelModule(this.#kernels, missing));
 		return this.#functions;
 	}
 
-	#compile(names: readonly string[]): WebAssembly.Exports {
+	#add(bytes: Uint8Array<ArrayBuffer>): void {
 		const imports = { cpu: { memory: this.#memory } };
-		const module = new WebAssembly.Module(this.#generate(names));
-		return new WebAssembly.Instance(module, imports).exports;
+		const module = new WebAssembly.Module(bytes);
+		const { exports } = new WebAssembly.Instance(module, imports);
+		Object.assign(this.#functions, exports);
 	}
+}
 
-	/** A module of them and of those that they call. */
-	#generate(names: readonly string[]): Uint8Array<ArrayBuffer> {
-		const module = new ModuleBuilder();
-		module.importMemory("cpu", "memory", { minPages: 1 });
-		const bodiless: [FunctionRef, Kernel][] = [];
-		const kernel = once((name) => {
-			const found = this.#kernel(name);
-			const { params, result } = found;
-			const results = result === undefined ? [] : [result];
-			const ref = module.declareFunction(params, results, name);
-			module.exportFunction(name, ref);
-			bodiless.push([ref, found]);
-			return ref;
-		});
-		for (const name of names) kernel(name);
-		const context = { stateBase: STATE_BASE, kernel };
-		for (let next = bodiless.pop(); next; next = bodiless.pop()) {
-			const [ref, kernel] = next;
-			module.defineFunction(ref, kernelBody(kernel, context));
-		}
-		return module.toBytes();
+/** A module of the kernels of these names and of those that they call, exported by name. */
+export function kernelModule(
+	kernels: ReadonlyMap<string, Kernel>,
+	names: readonly string[],
+): Uint8Array<ArrayBuffer> {
+	const module = new ModuleBuilder();
+	module.importMemory("cpu", "memory", { minPages: 1 });
+	const bodiless: [FunctionRef, Kernel][] = [];
+	const kernel = once((name) => {
+		const found = kernelNamed(kernels, name);
+		const { params, result } = found;
+		const results = result === undefined ? [] : [result];
+		const ref = module.declareFunction(params, results, name);
+		module.exportFunction(name, ref);
+		bodiless.push([ref, found]);
+		return ref;
+	});
+	for (const name of names) kernel(name);
+	const context = { stateBase: STATE_BASE, kernel };
+	for (let next = bodiless.pop(); next; next = bodiless.pop()) {
+		const [ref, found] = next;
+		module.defineFunction(ref, kernelBody(found, context));
 	}
+	return module.toBytes();
+}
 
-	#kernel(name: string): Kernel {
-		return kernelNamed(this.#kernels, name);
-	}
+/** Names of the kernels that a module imports. */
+export function kernelsOf(compiled: WebAssembly.Module): string[] {
+	return WebAssembly.Module.imports(compiled)
+		.filter(({ module }) => module === "kernel")
+		.map(({ name }) => name);
 }
 
 function kernelNamed(

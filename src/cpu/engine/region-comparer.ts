@@ -49,7 +49,7 @@ import {
 	TLB_FILLS,
 } from "../state.ts";
 import type { StateView } from "../state-view.ts";
-import { TABLE_SLOTS } from "./cold-engine.ts";
+import { TABLE_SLOTS } from "./engine-modules.ts";
 import {
 	RECORD_DISPLACEMENT,
 	RECORD_LINK,

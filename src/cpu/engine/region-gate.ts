@@ -15,7 +15,6 @@ import {
 import { FunctionBuilder } from "../../wasm/function-builder.ts";
 import { ModuleBuilder } from "../../wasm/module-builder.ts";
 import type { FunctionRef, FunctionType } from "../../wasm/references.ts";
-import { compile } from "./cold-engine.ts";
 
 const I32 = "i32" as const;
 const I64 = "i64" as const;
@@ -43,9 +42,10 @@ export function makeRegionGate(slots: number, enter: RegionCall): RegionGate {
 	const run = module.declareFunction([I32, I32, I32, I32], [I32]);
 	module.defineFunction(run, runBody(gate.type));
 	module.exportFunction("run", run);
-	const { exports } = new WebAssembly.Instance(compile(module), {
-		gate: { enter },
-	});
+	const { exports } = new WebAssembly.Instance(
+		new WebAssembly.Module(module.toBytes()),
+		{ gate: { enter } },
+	);
 	return exports as unknown as RegionGate;
 }
 

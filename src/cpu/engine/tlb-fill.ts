@@ -78,11 +78,11 @@ export interface TlbFill {
 	readonly fillWide: FunctionRef;
 }
 
-/** Adds them to a module; the slow ones are the imports they fall back on. */
+/** Adds them to a module; the slow ones are the imports they fall back on, and `ramBytes` the size of guest RAM. */
 export function defineTlbFill(
 	module: ModuleBuilder,
 	context: CodeContext,
-	ramBytes: number,
+	ramBytes: I32,
 	slow: Pick<TlbFill, "translate" | "fetchPage" | "fetchWidePage">,
 ): TlbFill {
 	const define = (name: string, params: number, body: FunctionBuilder) => {
@@ -190,7 +190,7 @@ function byLevel(e: StateEmitter, user: number, supervisor: number): I32 {
 	return e.select(isUser, e.i32(user), e.i32(supervisor));
 }
 
-function fillBody(context: CodeContext, ramBytes: number): FunctionBuilder {
+function fillBody(context: CodeContext, ramBytes: I32): FunctionBuilder {
 	const code = new FunctionBuilder(["i32", "i32"], ["i32"]);
 	const walk = new Walk(code, context, ramBytes);
 	walk.emit();
@@ -201,14 +201,14 @@ function fillBody(context: CodeContext, ramBytes: number): FunctionBuilder {
 class Walk {
 	readonly #code: FunctionBuilder;
 	readonly #e: StateEmitter;
-	readonly #ramBytes: number;
+	readonly #ramBytes: I32;
 	readonly #linear: I32;
 	/** Lower halves of the two entries, and of the page's the upper one. */
 	readonly #directory: Local<"i32">;
 	readonly #leaf: Local<"i32">;
 	readonly #high: Local<"i32">;
 
-	constructor(code: FunctionBuilder, context: CodeContext, ramBytes: number) {
+	constructor(code: FunctionBuilder, context: CodeContext, ramBytes: I32) {
 		this.#code = code;
 		this.#e = new StateEmitter(code, context);
 		this.#ramBytes = ramBytes;
@@ -286,7 +286,7 @@ class Walk {
 	#setEntry(into: Local<"i32">, table: I32, index: I32, byte: number): void {
 		const e = this.#e;
 		const base = e.let(e.and(table, e.i32(-PAGE)));
-		this.#giveUpIf(e.geU(base, e.i32(this.#ramBytes)));
+		this.#giveUpIf(e.geU(base, this.#ramBytes));
 		const at = e.add(base, index);
 		this.#code.set(into, load("i32.load", expr(at), RAM_BASE + byte));
 	}
@@ -306,7 +306,7 @@ class Walk {
 		const used = e.i32(ENTRY_P | ENTRY_A);
 		this.#giveUpIf(e.ne(e.and(leaf, used), used));
 		const physical = e.let(e.and(leaf, e.i32(-PAGE)));
-		this.#giveUpIf(e.geU(physical, e.i32(this.#ramBytes)));
+		this.#giveUpIf(e.geU(physical, this.#ramBytes));
 		const rights = e.let(e.and(leaf, this.#get(this.#directory)));
 		const noExecute = this.#get(this.#high);
 		const linear = this.#linear;

@@ -48,7 +48,7 @@ const TLB_EXECUTE = TLB_EXECUTE_SUPERVISOR | TLB_EXECUTE_USER;
 /** Body of a function (linear low, linear high, TLB flag that must come out set) → the new word, or 0 with nothing changed. */
 export function fillWideBody(
 	context: CodeContext,
-	ramBytes: number,
+	ramBytes: I32,
 ): FunctionBuilder {
 	const code = new FunctionBuilder(["i32", "i32", "i32"], ["i32"]);
 	new WideWalk(code, context, ramBytes).emit();
@@ -58,7 +58,7 @@ export function fillWideBody(
 class WideWalk {
 	readonly #code: FunctionBuilder;
 	readonly #e: StateEmitter;
-	readonly #ramBytes: number;
+	readonly #ramBytes: I32;
 	readonly #low: I32;
 	readonly #high: I32;
 	readonly #needed: I32;
@@ -68,7 +68,7 @@ class WideWalk {
 	readonly #rights: Local<"i32">;
 	readonly #physical: Local<"i32">;
 
-	constructor(code: FunctionBuilder, context: CodeContext, ramBytes: number) {
+	constructor(code: FunctionBuilder, context: CodeContext, ramBytes: I32) {
 		this.#code = code;
 		this.#e = new StateEmitter(code, context);
 		this.#ramBytes = ramBytes;
@@ -164,7 +164,7 @@ class WideWalk {
 		const allowed = e.select(nx, e.i32(~HIGH_NX), e.i32(-1));
 		this.#giveUpIf(e.and(this.#get(this.#upper), allowed));
 		const physical = this.#get(this.#physical);
-		this.#giveUpIf(e.geU(physical, e.i32(this.#ramBytes)));
+		this.#giveUpIf(e.geU(physical, this.#ramBytes));
 	}
 
 	/** Reads the entry of that number (modulo 512) of the table that the last entry names. */
@@ -172,7 +172,7 @@ class WideWalk {
 		const e = this.#e;
 		const code = this.#code;
 		const table = e.let(e.and(this.#get(this.#entry), e.i32(-PAGE)));
-		this.#giveUpIf(e.geU(table, e.i32(this.#ramBytes)));
+		this.#giveUpIf(e.geU(table, this.#ramBytes));
 		const index = e.and(e.shl(number, e.i32(3)), e.i32(0xff8));
 		const at = expr(e.let(e.add(table, index)));
 		code.set(this.#entry, load("i32.load", at, RAM_BASE));
