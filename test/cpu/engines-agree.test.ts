@@ -165,4 +165,21 @@ describe("cold and hot engine", () => {
 			if (seed % 2 === 0) expect(hot.statistics.regions).toBeGreaterThan(0);
 		});
 	}
+
+	it("agree where a REP leaves less than the rest of its region needs", () => {
+		// Downwards, where each step is one element: STD; MOV ECX, 200; MOV EDI, DATA;
+		// REP STOSB; 60 times INC EAX; JMP to the start.
+		const data = [250, (DATA >> 8) & 255, DATA >> 16, 0];
+		const body = [0xfd, 0xb9, 200, 0, 0, 0, 0xbf, ...data, 0xf3, 0xaa];
+		body.push(...new Array(60).fill(0x40));
+		const back = -(body.length + 5);
+		const code = [...body, 0xe9, back & 255, (back >> 8) & 255, 255, 255];
+		const cold = makeCpu("cold", code);
+		const hot = makeCpu("hot", code);
+		for (let budget = 1; budget < 300; budget++) {
+			expect(hot.run(budget)).toBe(cold.run(budget));
+			expect(snapshot(hot)).toBe(snapshot(cold));
+		}
+		expect(hot.statistics.hotRetired).toBeGreaterThan(10_000);
+	});
 });

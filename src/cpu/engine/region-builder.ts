@@ -256,11 +256,16 @@ export class RegionBuilder {
 		return "saved";
 	}
 
-	/** Another step counts as another instruction; the last of a slice is the cold engine's. */
+	/**
+	 * Another step counts as another instruction. What was found to be enough for
+	 * the rest of the region must stay so: the last steps of a slice are the cold
+	 * engine's.
+	 */
 	#repeat(instruction: RegionInstruction, left: number, again: Label): void {
 		const e = this.#e;
 		const budget = this.#get(this.#budget) as I32;
-		this.#code.if(expr(e.eqz(budget)), () => {
+		const most = e.i32(this.#shape.instructions);
+		this.#code.if(expr(e.leU(budget, most)), () => {
 			this.#leaveCold(instruction, left - 1);
 		});
 		this.#code.set(this.#budget, expr(e.sub(budget, e.i32(1))));
