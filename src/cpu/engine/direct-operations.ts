@@ -135,16 +135,21 @@ const NOT_HERE = -1;
 
 type Parameters = readonly I32[];
 
+/** Those that hot code calls by themselves; see `RegionContext.direct`. */
+export const DIRECT_IN_REGIONS = ["LOAD_SEGMENT", "MOV_FROM_CR"] as const;
+
 /**
- * Adds `system` to a module: as `InstructionContext.system`, asking the slow
- * one where it must. `fill` is that of `tlb-fill.ts`.
+ * Adds them to a module, and `system`: as `InstructionContext.system`, asking
+ * the slow one where it must. `fill` is that of `tlb-fill.ts`. By themselves
+ * they are functions (a, b, c) → STATUS_NEXT, or another status and nothing has
+ * happened.
  */
 export function defineDirectOperations(
 	module: ModuleBuilder,
 	context: CodeContext,
 	fill: FunctionRef,
 	slow: FunctionRef,
-): FunctionRef {
+): readonly FunctionRef[] {
 	const direct: [SystemOperationName, (o: Operation) => void][] = [
 		["LOAD_SEGMENT", (o) => o.loadSegment()],
 		["SYSENTER", (o) => o.sysenter()],
@@ -155,7 +160,9 @@ export function defineDirectOperations(
 	const types = ["i32", "i32", "i32", "i32"] as const;
 	const quick = direct.map(([name, emit]) => {
 		const code = new FunctionBuilder(types.slice(1), ["i32"]);
-		emit(new Operation(code, context, fill));
+		const operation = new Operation(code, context, fill);
+		operation.requireDirect();
+		emit(operation);
 		const ref = module.declareFunction(types.slice(1), ["i32"], name);
 		module.defineFunction(ref, code);
 		return [SYSTEM_NUMBERS.get(name) as number, ref] as const;
@@ -168,19 +175,17 @@ export function defineDirectOperations(
 		I32,
 		...I32[],
 	];
-	code.if(expr(e.readState(DIRECT)), () => {
-		for (const [known, ref] of quick) {
-			code.if(expr(e.eq(number, e.i32(known))), () => {
-				const status = e.let(call(ref, ...rest.map(expr)) as Value as I32);
-				const isDone = e.ne(status, e.i32(NOT_HERE));
-				code.if(expr(isDone), () => code.return(expr(status)));
-			});
-		}
-	});
+	for (const [known, ref] of quick) {
+		code.if(expr(e.eq(number, e.i32(known))), () => {
+			const status = e.let(call(ref, ...rest.map(expr)) as Value as I32);
+			const isDone = e.ne(status, e.i32(NOT_HERE));
+			code.if(expr(isDone), () => code.return(expr(status)));
+		});
+	}
 	code.return(call(slow, ...[number, ...rest].map(expr)));
 	const system = module.declareFunction(types, ["i32"], "system");
 	module.defineFunction(system, code);
-	return system;
+	return [system, ...quick.map(([, ref]) => ref)];
 }
 
 /** One function: checks first, each of which may give up, then changes. */
@@ -197,6 +202,11 @@ class Operation {
 		this.#parameters = [0, 1, 2].map(
 			(index) => localGet(code.param(index)) as Value as I32,
 		);
+	}
+
+	/** Whether any of it may be done here is said elsewhere; see `Cpu`. */
+	requireDirect(): void {
+		this.#giveUpIf(this.#e.eqz(this.#e.readState(DIRECT) as I32));
 	}
 
 	/** (segment, selector): DS and ES if they stay flat, FS and GS as they come. */

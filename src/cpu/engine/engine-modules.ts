@@ -111,10 +111,10 @@ export class EngineModules {
 		const ram = module.importGlobal("cpu", "ramBytes", "i32", false);
 		const ramBytes = globalGet(ram) as Value as I32;
 		const fills = defineTlbFill(module, context, ramBytes, slow);
-		const system = defineDirectOperations(
+		const operations = defineDirectOperations(
 			...[module, context, fills.fill, context.system],
 		);
-		for (const ref of [...Object.values(fills), system]) {
+		for (const ref of [...Object.values(fills), ...operations]) {
 			module.exportFunction(ref.name, ref);
 		}
 		return module.toBytes();

@@ -19,7 +19,14 @@ import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
 import type { LoadOpName } from "../../wasm/opcodes.ts";
 import type { FunctionRef, Local } from "../../wasm/references.ts";
 import { AUX_CF_SHIFT } from "../flags.ts";
-import type { Flag, I32, I64, Integer, Value } from "../semantics/emitter.ts";
+import type {
+	Flag,
+	I32,
+	I64,
+	Integer,
+	SystemName,
+	Value,
+} from "../semantics/emitter.ts";
 import { BUDGET, FLAG_AUX, ZERO } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { ColdEmitter } from "./cold-emitter.ts";
@@ -35,6 +42,7 @@ import {
 import type { HotRegisters } from "./hot-registers.ts";
 import type { InstructionContext, Intent } from "./instruction-emitter.ts";
 import { RECORD_LENGTH, RECORD_PAGE_OFFSET } from "./record.ts";
+import { STATUS_NEXT } from "./status.ts";
 import { highHalf } from "./wide-lookup.ts";
 
 /** An instruction that can only run cold: it calls out or ends in a way regions do not know. */
@@ -58,6 +66,8 @@ export interface RegionContext extends InstructionContext {
 	/** See `tlb-fill.ts`. */
 	readonly readAcross: FunctionRef;
 	readonly readAcrossWide: FunctionRef;
+	/** System operations of 32-bit code that regions do themselves, by name; see `direct-operations.ts`. */
+	readonly direct: ReadonlyMap<string, FunctionRef>;
 }
 
 /** Where an instruction stands in its region. */
@@ -158,8 +168,14 @@ export class HotEmitter extends ColdEmitter {
 		this.ending = "relative";
 	}
 
-	override system(): void {
-		throw new NotHot("calls the system");
+	/** What cannot be done in the usual way, the cold engine does. */
+	override system(name: SystemName, ...args: readonly I32[]): void {
+		const operation = this.context.direct.get(name);
+		if (operation === undefined || this.long) throw new NotHot(name);
+		const zero = this.i32(0);
+		const [a = zero, b = zero, c = zero] = args;
+		const status = call(operation, ...[a, b, c].map(expr)) as Value as I32;
+		this.faultIf(this.ne(status, this.i32(STATUS_NEXT)));
 	}
 
 	override faultIf(condition: I32): void {

@@ -11,6 +11,7 @@ import type { FunctionBuilder } from "../../wasm/function-builder.ts";
 import type { Local } from "../../wasm/references.ts";
 import {
 	CPL,
+	type Field,
 	GPR,
 	SEGMENT,
 	TLB_EXECUTE_MASK,
@@ -25,16 +26,12 @@ export interface Invariant {
 	readonly size: number;
 }
 
-/** State ranges [from, to) that only system operations write, which regions do not contain. */
-const CONSTANT_RANGES = [
-	SEGMENT,
-	TLB_READ_MASK,
-	TLB_WRITE_MASK,
-	TLB_EXECUTE_MASK,
-	CPL,
-].map(
-	(field) => [field.offset, field.offset + field.stride * field.count] as const,
-);
+/** Fields that only system operations write which regions do not contain, those of segments perhaps. */
+const CONSTANTS = [TLB_READ_MASK, TLB_WRITE_MASK, TLB_EXECUTE_MASK, CPL];
+
+function contains({ offset, stride, count }: Field, place: number): boolean {
+	return place >= offset && place < offset + stride * count;
+}
 
 export class HotRegisters {
 	/** 32: eight registers of 32 bits; 64: sixteen of 64. */
@@ -45,10 +42,13 @@ export class HotRegisters {
 	readonly written = new Set<number>();
 	readonly #code: FunctionBuilder;
 	readonly #general: Local<"i32" | "i64">[];
+	readonly #constants: readonly Field[];
 	readonly #invariants = new Map<number, Invariant>();
 
-	constructor(code: FunctionBuilder, long: boolean) {
+	/** `loadsSegments`: some instruction does. */
+	constructor(code: FunctionBuilder, long: boolean, loadsSegments: boolean) {
 		this.#code = code;
+		this.#constants = loadsSegments ? CONSTANTS : [SEGMENT, ...CONSTANTS];
 		this.width = long ? 64 : 32;
 		const type = long ? "i64" : "i32";
 		this.#general = Array.from({ length: long ? 16 : 8 }, () =>
@@ -75,9 +75,7 @@ export class HotRegisters {
 
 	/** The local of a field that cannot change; undefined = it can. */
 	invariant(offset: number, size: number): Local | undefined {
-		const isConstant = CONSTANT_RANGES.some(
-			([from, to]) => offset >= from && offset < to,
-		);
+		const isConstant = this.#constants.some((one) => contains(one, offset));
 		if (!isConstant) return undefined;
 		const key = offset * 16 + size;
 		const known = this.#invariants.get(key);

@@ -17,6 +17,7 @@ import { i32Const, load, localGet } from "../../wasm/expression.ts";
 import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
 import type { Local } from "../../wasm/references.ts";
 import { type Exits, structure } from "../../wasm/structurer.ts";
+import type { OpcodeRow } from "../decode/instruction.ts";
 import { type Mode, modeCodeSize } from "../mode.ts";
 import type { I32, I64, Integer, Value } from "../semantics/emitter.ts";
 import { BUDGET, GPR, REGION_EXIT, RIP } from "../state.ts";
@@ -91,7 +92,9 @@ export class RegionBuilder {
 		this.#e = new StateEmitter(this.#code, context);
 		this.#ripPage = this.#code.param(1) as Local<"i64">;
 		this.#long = modeCodeSize(mode) === 64;
-		this.#registers = new HotRegisters(this.#code, this.#long);
+		this.#registers = new HotRegisters(
+			...([this.#code, this.#long, loadsSegments(shape)] as const),
+		);
 		this.#flags = new HotFlags(this.#code, this.#long, context.settle);
 		this.#budget = this.#code.local("i32");
 		this.#target = this.#code.local("i64");
@@ -426,6 +429,20 @@ export class RegionBuilder {
 	#get(local: Local): Value {
 		return localGet(local) as Value;
 	}
+}
+
+/** Whether some instruction loads a segment register. */
+function loadsSegments({ blocks }: RegionShape): boolean {
+	return blocks.some(({ instructions }) =>
+		instructions.some(({ instruction }) => isSegmentLoad(instruction.row)),
+	);
+}
+
+/** MOV and POP into one, and LDS to LGS. */
+function isSegmentLoad({ mnemonic, operands }: OpcodeRow): boolean {
+	const isMove = mnemonic === "MOV" || mnemonic === "POP";
+	const isSegment = /^(Sw|[DEFGS]S)$/.test(operands[0] ?? "");
+	return isMove ? isSegment : /^L[DEFGS]S$/.test(mnemonic);
 }
 
 const NARROW_LOADS: Readonly<Record<number, string>> = {

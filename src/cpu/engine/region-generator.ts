@@ -12,6 +12,7 @@ import type { FunctionRef } from "../../wasm/references.ts";
 import type { Instruction } from "../decode/instruction.ts";
 import { type Mode, modeCodeSize } from "../mode.ts";
 import type { EmitForm } from "./cold-loop.ts";
+import { DIRECT_IN_REGIONS } from "./direct-operations.ts";
 import { addressingOf, formKey } from "./form.ts";
 import { HotEmitter, NotHot, type RegionContext } from "./hot-emitter.ts";
 import { HotFlags, settleImport } from "./hot-flags.ts";
@@ -114,9 +115,16 @@ export class RegionGenerator {
 		const settles = [false, true].map((long) =>
 			module.importFunction("cpu", ...settleImport(long)),
 		);
+		const direct = new Map(
+			DIRECT_IN_REGIONS.map((name) => {
+				const params = ["i32", "i32", "i32"] as const;
+				const ref = module.importFunction("cpu", name, params, ["i32"]);
+				return [name as string, ref];
+			}),
+		);
 		return (long) => {
 			const settle = settles[long ? 1 : 0] as FunctionRef;
-			return { ...base, settle, readAcross, readAcrossWide };
+			return { ...base, settle, readAcross, readAcrossWide, direct };
 		};
 	}
 
@@ -142,7 +150,7 @@ export class RegionGenerator {
 		code.block((bail) => {
 			const e = new HotEmitter(code, context, {
 				...{ form, record, distance: 0, bail, isConditional: false },
-				registers: new HotRegisters(code, long),
+				registers: new HotRegisters(code, long, true),
 				flags: new HotFlags(code, long, context.settle),
 				...{ flagState: "saved", behind: 0 },
 				ripPage: code.local("i64"),
