@@ -146,6 +146,10 @@ export interface CpuStatistics {
 	/** Regions compiled, and those in use now. */
 	readonly regions: number;
 	readonly regionsLive: number;
+	/** Regions that went because nobody was seen in them any more. */
+	readonly regionEvictions: number;
+	/** Of the modules that regions are still entered in. */
+	readonly regionWasmLiveBytes: number;
 	/** Stays in regions that `--engine compare` has compared. */
 	readonly regionsCompared?: number;
 	readonly regionModules?: number;
@@ -284,7 +288,9 @@ export class Cpu implements SystemContext {
 			regionEntries: Number(this.state.getBig(REGION_ENTRIES)),
 			regionColdExits: Number(this.state.getBig(REGION_COLD_EXITS)),
 			regions: 0,
-			regionsLive: this.#hot?.regionsLive ?? 0,
+			regionsLive: 0,
+			regionEvictions: 0,
+			regionWasmLiveBytes: 0,
 			...(this.#comparer && { regionsCompared: this.#comparer.compared }),
 			...this.#hot?.statistics,
 		};

@@ -36,6 +36,7 @@ import {
 	RegionGenerator,
 	type RegionOrder,
 } from "./region-generator.ts";
+import { RegionStock, type StockedRegion } from "./region-stock.ts";
 
 const PAGE = 4096;
 const LINEAR_END = 2 ** 48;
@@ -63,7 +64,7 @@ const FARTHEST = 1 << 24;
 const MOST_MISPLACED = 64;
 
 /** A compiled region, or one about to be. */
-interface Region {
+interface Region extends StockedRegion {
 	readonly page: CodePage;
 	readonly offset: number;
 	readonly mode: Mode;
@@ -113,6 +114,7 @@ export class HotEngine {
 	#nextSlot = FIRST_REGION_SLOT;
 	/** By slot. */
 	readonly #regions = new Map<number, Region>();
+	readonly #stock: RegionStock<Region>;
 	readonly #slotOf = new WeakMap<Region, number>();
 	#wanted: Region[] = [];
 	/** Sent to the service and not back yet, by request. */
@@ -120,7 +122,7 @@ export class HotEngine {
 	#requests = 0;
 	/** Since the oldest of the wanted was asked for. */
 	#turns = 0;
-	readonly statistics = {
+	readonly #counters = {
 		regions: 0,
 		regionModules: 0,
 		regionWasmBytes: 0,
@@ -136,6 +138,7 @@ export class HotEngine {
 		service: RegionService | undefined,
 		batchTurns = BATCH_TURNS,
 		entrance = (_slot: number, run: () => number) => run,
+		stock = new RegionStock<Region>(),
 	) {
 		this.#cold = cold;
 		this.#cache = cache;
@@ -145,6 +148,7 @@ export class HotEngine {
 		this.#service = service;
 		this.#batchTurns = batchTurns;
 		this.#entrance = entrance;
+		this.#stock = stock;
 		this.#generator = new RegionGenerator({
 			emitForm: cold.emitForm,
 			declareImports: (module) => cold.declareImports(module),
@@ -153,8 +157,11 @@ export class HotEngine {
 		this.#settle = this.#compileSettle();
 	}
 
-	get regionsLive(): number {
-		return this.#regions.size;
+	get statistics() {
+		const { evictions, bytes } = this.#stock;
+		const regionsLive = this.#regions.size;
+		const sizes = { regionsLive, regionWasmLiveBytes: bytes };
+		return { ...this.#counters, ...sizes, regionEvictions: evictions };
 	}
 
 	/** Control has often come to a linear address (below 2^48); by way of a region's exit unless `exit` is 0. */
@@ -162,6 +169,7 @@ export class HotEngine {
 		if (!isSupported(mode)) return;
 		const source =
 			exit === 0 ? undefined : this.#regions.get(exit >>> EXIT_BITS);
+		if (source !== undefined) source.isSeen = true;
 		if (source !== undefined && source.mode === mode) {
 			const from = source.exits[exit & ((1 << EXIT_BITS) - 1)];
 			if (from !== undefined) this.#learn(source, from, regionPage, rip);
@@ -271,7 +279,7 @@ export class HotEngine {
 			...{ weight: weightOf(shape), places: shape.pages },
 			pages: shape.pages.map(({ distance }) => pages.get(distance) as CodePage),
 			...{ exits: [], handle: undefined, leavings: 0, misplaced: 0 },
-			isFinal: false,
+			...{ isFinal: false, module: undefined, isSeen: false },
 		};
 	}
 
@@ -337,17 +345,29 @@ export class HotEngine {
 		const regions = this.#away.get(id) ?? [];
 		this.#away.delete(id);
 		const { exports } = this.#cold.instantiate(module, this.#settle);
-		this.statistics.regionModules++;
-		this.statistics.regionWasmBytes += wasmBytes;
+		this.#counters.regionModules++;
+		this.#counters.regionWasmBytes += wasmBytes;
+		const entered: Region[] = [];
 		for (const [i, region] of regions.entries()) {
 			const slot = this.#slotOf.get(region) as number;
-			this.statistics.regionInstructions += region.shape?.instructions ?? 0;
+			this.#counters.regionInstructions += region.shape?.instructions ?? 0;
 			region.shape = undefined;
 			if (this.#stillHolds(region)) {
 				region.exits = exits[i] ?? [];
 				this.#enter(region, slot, exports[i] as () => number);
+				if (region.handle !== undefined) entered.push(region);
 			} else if (region.replaces === undefined) this.#freeSlots.push(slot);
 		}
+		this.#stock.add(wasmBytes, entered);
+		this.#stock.sweep(({ handle }) => {
+			if (handle !== undefined) this.#cache.dropRegion(handle);
+		});
+	}
+
+	/** Nothing comes to this region any more, though its slot may have another. */
+	#retire(region: Region): void {
+		region.handle = undefined;
+		this.#stock.remove(region);
 	}
 
 	#enter(region: Region, slot: number, run: () => number): void {
@@ -362,17 +382,17 @@ export class HotEngine {
 		} else {
 			if (!this.#cache.setRegionPages(old, region)) return;
 			region.handle = old;
-			(replaces as Region).handle = undefined;
+			this.#retire(replaces as Region);
 			region.replaces = undefined;
 		}
 		this.#cold.table.set(slot, this.#entrance(slot, run));
 		this.#regions.set(slot, region);
-		this.statistics.regions++;
+		this.#counters.regions++;
 	}
 
 	#forget(slot: number): void {
 		const region = this.#regions.get(slot);
-		if (region !== undefined) region.handle = undefined;
+		if (region !== undefined) this.#retire(region);
 		this.#regions.delete(slot);
 		this.#cold.clearRegion(slot);
 		this.#freeSlots.push(slot);
