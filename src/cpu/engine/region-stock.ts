@@ -5,7 +5,7 @@
  * too many bytes, regions that nobody has been seen in since the last such time
  * go, and with them modules of which too little would be left.
  *
- * @journey E:706 What is not used goes
+ * @journey E:703 What is not used goes
  */
 
 /** What the stock knows of a region. */
