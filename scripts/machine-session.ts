@@ -27,12 +27,19 @@ export interface SessionOptions {
 class Terminal implements ConsoleBackend {
 	readonly inputOpen = true;
 	onInput = () => {};
-	#printed = "";
+	/** What has been printed, and how much of it. */
+	#printed = Buffer.alloc(1 << 16);
+	#length = 0;
 	#typed = new Uint8Array(0);
 	#wake = () => {};
 
 	write(bytes: Uint8Array): undefined {
-		this.#printed += Buffer.from(bytes).toString("latin1");
+		const length = this.#length + bytes.length;
+		if (length > this.#printed.length) {
+			this.#printed = Buffer.concat([this.#printed, Buffer.alloc(length)]);
+		}
+		this.#printed.set(bytes, this.#length);
+		this.#length = length;
 		this.#wake();
 	}
 
@@ -49,13 +56,16 @@ class Terminal implements ConsoleBackend {
 
 	/** What has been printed until `text`, which is taken away with it. */
 	async until(text: string): Promise<string> {
-		for (;;) {
-			const at = this.#printed.indexOf(text);
+		for (let from = 0; ; ) {
+			const at = this.#printed.subarray(0, this.#length).indexOf(text, from);
 			if (at >= 0) {
-				const before = this.#printed.slice(0, at);
-				this.#printed = this.#printed.slice(at + text.length);
+				const before = this.#printed.toString("latin1", 0, at);
+				const end = at + text.length;
+				this.#printed.copyWithin(0, end, this.#length);
+				this.#length -= end;
 				return before;
 			}
+			from = Math.max(0, this.#length - text.length);
 			await new Promise<void>((resolve) => {
 				this.#wake = resolve;
 			});
