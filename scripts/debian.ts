@@ -39,13 +39,6 @@ const SOURCES = {
 		member: "./boot/vmlinuz-*",
 		about: "Debian's i386 kernel, two-level paging",
 	},
-	"system-map-686": {
-		package: "linux-image-686",
-		meta: true,
-		architecture: "i386",
-		member: "./boot/System.map-*",
-		about: "its symbols",
-	},
 	"config-686": {
 		package: "linux-image-686",
 		meta: true,
@@ -59,13 +52,6 @@ const SOURCES = {
 		architecture: "i386",
 		member: "./boot/vmlinuz-*",
 		about: "Debian's i386 kernel, PAE paging",
-	},
-	"system-map-686-pae": {
-		package: "linux-image-686-pae",
-		meta: true,
-		architecture: "i386",
-		member: "./boot/System.map-*",
-		about: "its symbols",
 	},
 	"kernel-amd64": {
 		package: "linux-image-amd64",
