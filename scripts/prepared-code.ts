@@ -1,7 +1,7 @@
 /**
  * Generates the code that programs are built with (`src/cpu/engine/prepared-code.ts`),
- * and puts it in its place: as a plug-in for what bundles them, or over a file that
- * was compiled alone.
+ * and puts it in its place: as a plug-in for what bundles them, and in the package
+ * for those who import single modules.
  */
 
 import { writeFileSync } from "node:fs";
@@ -63,8 +63,17 @@ export const preparedCodePlugin = {
 };
 
 /** What the compiler has made of the file, which embedders import. */
-const COMPILED = "dist/cpu/engine/prepared-text.js";
+const COMPILED = join(projectRoot, "dist/cpu/engine/prepared-text.js");
+const NOTHING = "export const PREPARED_TEXT = undefined;\n";
 
-if (isMain(import.meta.url)) {
-	writeFileSync(join(projectRoot, COMPILED), moduleText());
+/**
+ * `--put` is for a package that is about to be packed, `--take-back` for
+ * afterwards: beside sources that change, prepared code would soon be wrong.
+ */
+function main([how]: readonly string[]): void {
+	if (how === "--put") writeFileSync(COMPILED, moduleText());
+	else if (how === "--take-back") writeFileSync(COMPILED, NOTHING);
+	else throw new Error("usage: prepared-code.ts --put|--take-back");
 }
+
+if (isMain(import.meta.url)) main(process.argv.slice(2));
