@@ -64,6 +64,8 @@ abstract class ColdOperand implements Operand {
 
 	requireAlignment(_bytes: number): void {}
 
+	checkLimit(_intent: Intent): void {}
+
 	address(): Integer {
 		throw unusable(this, "address");
 	}
@@ -189,6 +191,10 @@ class MemoryOperand extends ColdOperand {
 		const linear = this.#linear("read");
 		const low = this.e.and(this.e.wrap(linear), this.e.i32(bytes - 1));
 		this.e.faultIf(low, VECTOR_GP, this.e.i32(0));
+	}
+
+	override checkLimit(intent: Intent): void {
+		this.#linear(intent);
 	}
 
 	override address(): Integer {

@@ -74,6 +74,8 @@ export interface Operand {
 	writeVector(value: Vector): void;
 	/** Faults with #GP(0) unless the memory operand is 16-byte aligned (SSE's aligned forms). */
 	requireAlignment(bytes: number): void;
+	/** Faults if the memory operand lies beyond its segment's end; its page is not looked at. */
+	checkLimit(intent: "read" | "write"): void;
 	/** Effective address (memory), i32 or i64 by address size. */
 	address(): Integer;
 	/** A memory operand `offsetBytes` further on, `width` bits wide (second word of a far pointer, pieces of FXSAVE's image). */

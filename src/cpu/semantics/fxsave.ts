@@ -79,7 +79,9 @@ function writer(form: Form) {
 const save: Semantics = (e, form) => {
 	require(e, form);
 	const { word, dword, qword, image } = writer(form);
-	checkWritable(image, IMAGE_BYTES);
+	// In silicon, that the segment ends comes before all that pages have to say.
+	image.at(IMAGE_BYTES - 1, 8).checkLimit("write");
+	checkWritable(image, IMAGE_BYTES, 16);
 	const pending = e.let(e.and(state32(e, FPU_STATUS), e.i32(FPU_ES)));
 	const ifPending = (value: I32) => e.select(pending, value, e.i32(0));
 	word(0, state32(e, FPU_CONTROL));

@@ -203,7 +203,7 @@ const HALF_SLOTS = {
 function storeEnvironment(e: Emitter, target: Operand, bytes: number): void {
 	const unit = bytes / 7;
 	const words = environmentWords(e, unit);
-	checkWritable(target, bytes);
+	checkWritable(target, bytes, unit * 8);
 	const linear = usesLinearPointers(e);
 	const has = (slots: readonly number[], i: number) =>
 		unit === 4 && slots.includes(i);
@@ -291,7 +291,7 @@ const save: Semantics = (e, form) => {
 	requireX87(e);
 	const target = first(form);
 	const bytes = environmentBytes(target, true);
-	checkWritable(target, bytes + 80);
+	checkWritable(target, bytes + 80, (bytes / 7) * 8);
 	storeEnvironment(e, target, bytes);
 	for (let i = 0; i < 8; i++) {
 		const register = stack(e, i);

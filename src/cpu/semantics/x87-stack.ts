@@ -138,10 +138,15 @@ export function doneResult(e: Emitter): I32 {
 
 /**
  * Faults of a long operand come before any of it is written: its start is
- * checked, then its end, for it lies in two pages at most.
+ * checked, a unit as it is written, then its end, for it lies in two pages at
+ * most.
  */
-export function checkWritable(target: Operand, bytes: number): void {
-	target.at(0, 8).prepareWrite();
+export function checkWritable(
+	target: Operand,
+	bytes: number,
+	unitBits: number,
+): void {
+	target.at(0, unitBits).prepareWrite();
 	target.at(bytes - 1, 8).prepareWrite();
 }
 
