@@ -319,14 +319,15 @@ for (const variant of VARIANTS) {
 				"hints at what it has free, and has it afterwards",
 				async () => {
 					const free = "awk '/MemFree/ { print $2 }' /proc/meminfo";
-					// The driver gives back what it hinted at when it is told that we are done.
+					// The driver gives back what it hinted at when it is told that we are done;
+					// before that it has nothing to hint at.
 					const settled = `for i in $(seq 100); do [ $(${free}) -gt ${LEAST_FREE_KB} ] && break; sleep 0.1; done`;
 					// Whole blocks of the largest order, whatever ran before.
 					await session.run(
 						"echo 3 > /proc/sys/vm/drop_caches; echo 1 > /proc/sys/vm/compact_memory",
 					);
 					const { output } = await session.run(
-						`for i in 1 2; do vsock connect 5003 </dev/null; done; ${settled}; ${free}; cat /sys/bus/virtio/drivers/virtio_balloon/virtio*/features`,
+						`for i in 1 2; do vsock connect 5003 </dev/null; ${settled}; done; ${free}; cat /sys/bus/virtio/drivers/virtio_balloon/virtio*/features`,
 					);
 					const [first, second, freeKb, features] = output.trim().split("\n");
 					// STATS_VQ, FREE_PAGE_HINT and PAGE_REPORTING.
