@@ -29,6 +29,8 @@ export class InstructionFetch {
 	readonly #mmu: Mmu;
 	readonly #memory: GuestMemory;
 	readonly #code: CodeCache;
+	/** Where code was last asked for. */
+	#linear = 0;
 
 	constructor(
 		state: StateView,
@@ -72,13 +74,17 @@ export class InstructionFetch {
 
 	/** Address of the record at CS:RIP, decoded if need be; raises what fetching raises. */
 	record(): number {
-		const linear = this.linearAddress();
-		const physical = this.#physical(linear);
+		this.#linear = this.linearAddress();
+		const physical = this.#physical(this.#linear);
 		const mode = this.#state.get32(MODE);
-		return this.#code.find(physical, mode, () =>
-			this.#physical(this.#mmu.after(linear, PAGE - (linear % PAGE))),
-		);
+		return this.#code.find(physical, mode, this.#nextPage);
 	}
+
+	/** Of the page behind the one that code is being decoded in. */
+	readonly #nextPage = (): number => {
+		const left = PAGE - (this.#linear % PAGE);
+		return this.#physical(this.#mmu.after(this.#linear, left));
+	};
 
 	/** Code outside RAM has no meaning. */
 	#physical(linear: number): number {

@@ -130,7 +130,7 @@ export function decode(
 	readOpcode(bytes, d);
 	if (d.offset > d.end) return cutOff(available);
 	const slot = dispatchFor(d.is64, mode.features).slot(d.map, d.opcode);
-	if (slot.candidates.length === 0) return "undefined";
+	if (slot.isEmpty) return "undefined";
 	if (slot.hasModrm) {
 		d.modrm = bytes[d.offset++];
 		if (d.offset > d.end) return cutOff(available);
@@ -248,7 +248,7 @@ function select(slot: OpcodeSlot, d: Decoding): DecodePlan | undefined {
 	const modrm = Math.max(d.modrm, 0);
 	const key =
 		(prefixClass(d) << 4) | (modrm >= 0xc0 ? 8 : 0) | ((modrm >> 3) & 7);
-	const candidates = slot.candidates[key];
+	const candidates = slot.candidates(key);
 	for (let i = 0; i < candidates.length; i++) {
 		const plan = candidates[i];
 		if (!plan.conditional || conditionsHold(plan, modrm, d.rex)) return plan;

@@ -1,8 +1,8 @@
 /**
  * From opcode bytes to the row: one array of slots per opcode map, one slot
  * per opcode, and in a slot one short list of candidates for each combination
- * of mandatory prefix, register-or-memory and ModR/M reg field. Slots are
- * filled when first used, because a guest meets only a part of the table.
+ * of mandatory prefix, register-or-memory and ModR/M reg field. Slots and lists
+ * are made when first used, because a guest meets only a part of the table.
  *
  * Relies on `opcode-table.ts`; the decoder relies on it.
  *
@@ -21,16 +21,35 @@ export const MapIndex = { ONE_BYTE: 0, M0F: 1, M0F38: 2, M0F3A: 3 } as const;
 
 const MAPS: readonly OpcodeMap[] = ["1", "0f", "0f38", "0f3a"];
 const PREFIXES = ["np", "66", "f3", "f2"];
+/** Combinations of prefix class, register or memory, and reg field. */
+const KEYS = 64;
 
 /** What one opcode byte can be. */
-export interface OpcodeSlot {
+export class OpcodeSlot {
 	readonly hasModrm: boolean;
-	/** Index: prefix class << 4 | (mod is 3) << 3 | reg; the first that fits wins. */
-	readonly candidates: readonly (readonly DecodePlan[])[];
-}
+	/** No row at all has this opcode. */
+	readonly isEmpty: boolean;
+	readonly #rows: readonly OpcodeRow[];
+	readonly #candidates = new Array<readonly DecodePlan[] | undefined>(KEYS);
 
-/** No row at all has this opcode. */
-const EMPTY_SLOT: OpcodeSlot = { hasModrm: false, candidates: [] };
+	constructor(rows: readonly OpcodeRow[]) {
+		this.#rows = rows;
+		this.isEmpty = rows.length === 0;
+		this.hasModrm = rows.some((row) => row.hasModrm);
+	}
+
+	/** By prefix class << 4 | (mod is 3) << 3 | reg; the first that fits wins. */
+	candidates(key: number): readonly DecodePlan[] {
+		return this.#candidates[key] ?? this.#find(key);
+	}
+
+	/** Of the keys, few are ever met. */
+	#find(key: number): readonly DecodePlan[] {
+		const found = this.#rows.filter((row) => fits(row, key)).map(planOf);
+		this.#candidates[key] = found;
+		return found;
+	}
+}
 
 /** The table as one mode (64-bit or not) and one set of features see it. */
 export class Dispatch {
@@ -60,8 +79,7 @@ export class Dispatch {
 	}
 
 	#fill(index: number): OpcodeSlot {
-		const rows = this.#rows[index] ?? [];
-		const slot = rows.length === 0 ? EMPTY_SLOT : fillSlot(rows);
+		const slot = new OpcodeSlot(this.#rows[index] ?? []);
 		this.#slots[index] = slot;
 		return slot;
 	}
@@ -72,35 +90,12 @@ function namesRegister(row: OpcodeRow): boolean {
 	return row.operands.some((spec) => spec.startsWith("Z"));
 }
 
-/** Equal lists are one list: of the 64, few differ. */
-function fillSlot(rows: readonly OpcodeRow[]): OpcodeSlot {
-	const lists: DecodePlan[][] = [];
-	const candidates = Array.from({ length: 64 }, (_, index) => {
-		const fitting = rows.filter((row) => fits(row, index));
-		const known = lists.find((list) => isListOf(list, fitting));
-		if (known !== undefined) return known;
-		const list = fitting.map(planOf);
-		lists.push(list);
-		return list;
-	});
-	return { hasModrm: rows.some((row) => row.hasModrm), candidates };
-}
-
-function isListOf(
-	list: readonly DecodePlan[],
-	rows: readonly OpcodeRow[],
-): boolean {
-	return (
-		list.length === rows.length && list.every((plan, i) => plan.row === rows[i])
-	);
-}
-
-function fits(row: OpcodeRow, index: number): boolean {
+function fits(row: OpcodeRow, key: number): boolean {
 	const { prefix, mod, extension } = row;
-	const isRegister = (index & 8) !== 0;
+	const isRegister = (key & 8) !== 0;
 	return (
-		(prefix === undefined || prefix === PREFIXES[index >> 4]) &&
+		(prefix === undefined || prefix === PREFIXES[key >> 4]) &&
 		(mod === undefined || (mod === "register") === isRegister) &&
-		(extension === undefined || extension === (index & 7))
+		(extension === undefined || extension === (key & 7))
 	);
 }
