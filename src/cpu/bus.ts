@@ -16,8 +16,8 @@ export interface CpuBus {
 	writePhysical(address: number, size: AccessSize, value: number): void;
 	/** INTA cycle: the vector of the interrupt to take now. Only called while one is pending. */
 	acknowledgeInterrupt(): number;
-	/** Ticks of the time-stamp counter; may count retired instructions. */
-	timeStampCounter(): bigint;
+	/** Ticks of the time-stamp counter, a whole number below 2^53; may count retired instructions. */
+	timeStampCounter(): number;
 	/** The guest has moved its counter against that one (`TSC_OFFSET`). */
 	timeStampMoved?(): void;
 	/**

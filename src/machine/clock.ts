@@ -38,8 +38,8 @@ export interface MachineClock extends DeviceClock {
 	/** Stands still until `resume`: the guest is paused. */
 	pause(): void;
 	resume(): void;
-	/** Ticks of `TSC_HZ`. */
-	timeStampCounter(): bigint;
+	/** Ticks of `TSC_HZ`: a whole number below 2^53, which is months. */
+	timeStampCounter(): number;
 	/** Seconds since 1970 UTC, for the battery clock. */
 	wallSeconds(): number;
 	/** 32 random bits. */
@@ -131,8 +131,8 @@ abstract class TimedClock {
 
 	resume(): void {}
 
-	timeStampCounter(): bigint {
-		return BigInt(Math.floor(this.nowNs() * (TSC_HZ / 1e9)));
+	timeStampCounter(): number {
+		return Math.floor(this.nowNs() * (TSC_HZ / 1e9));
 	}
 
 	clearTimers(): void {

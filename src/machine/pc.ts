@@ -305,7 +305,7 @@ export class PcBus implements CpuBus {
 		}
 	}
 
-	timeStampCounter(): bigint {
+	timeStampCounter(): number {
 		return this.#clock.timeStampCounter();
 	}
 

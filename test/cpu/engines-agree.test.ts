@@ -103,7 +103,7 @@ const bus: CpuBus = {
 	readPhysical: () => 0,
 	writePhysical: () => {},
 	acknowledgeInterrupt: () => 0,
-	timeStampCounter: () => 0n,
+	timeStampCounter: () => 0,
 	random: () => 0,
 };
 

@@ -53,7 +53,7 @@ const BUS: CpuBus = {
 	readPhysical: () => -1,
 	writePhysical: () => {},
 	acknowledgeInterrupt: () => 0,
-	timeStampCounter: () => 0n,
+	timeStampCounter: () => 0,
 	random: () => 0x5eed,
 };
 

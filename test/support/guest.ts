@@ -183,7 +183,7 @@ export class Guest {
 				this.cpu.setInterruptLine(false);
 				return this.interruptVector;
 			},
-			timeStampCounter: () => BigInt(this.cpu.retiredCount()),
+			timeStampCounter: () => this.cpu.retiredCount(),
 			random: () => 0,
 		};
 	}

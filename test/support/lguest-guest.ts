@@ -63,7 +63,7 @@ export function makeProcessor(engine: EngineKind): Cpu {
 			readPhysical: () => 0xffff_ffff,
 			writePhysical: () => {},
 			acknowledgeInterrupt: () => 0,
-			timeStampCounter: () => 0n,
+			timeStampCounter: () => 0,
 			random: () => 0,
 		},
 	});

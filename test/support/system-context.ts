@@ -148,7 +148,7 @@ export class TestSystem implements SystemContext {
 	/** Port writes as "port/size=value". */
 	readonly written: string[] = [];
 	portValue = 0;
-	ticks = 1000n;
+	ticks = 1000;
 	hypercall?: () => boolean;
 	readonly bus: CpuBus = {
 		readPort: () => this.portValue,

@@ -7,7 +7,14 @@ import {
 } from "../../../test/support/system-context.ts";
 import { STATUS_STOP } from "../engine/status.ts";
 import { EFLAGS_IF } from "../flags.ts";
-import { CR4, INTERRUPT_PENDING, LEAVE, SYSTEM_RESULT, TR } from "../state.ts";
+import {
+	CR4,
+	INTERRUPT_PENDING,
+	LEAVE,
+	SYSTEM_RESULT,
+	TR,
+	TSC_OFFSET,
+} from "../state.ts";
 import { CR4_TSD } from "./control-bits.ts";
 import { HALTED_WAITING } from "./exception-delivery.ts";
 import {
@@ -114,6 +121,21 @@ describe("the other pins", () => {
 		cpu.state.set32(CR4, CR4_TSD);
 		expect(faultOf(() => readTimeStampCounter(cpu))).toBe("13(0)");
 	});
+
+	it.each([
+		[1000, 0xffff_ffff_ffff_fe70n, 600n],
+		[2 ** 40 + 5, 0xffff_ffffn, 2n ** 40n + 0x1_0000_0004n],
+		[2 ** 52 + 0xffff_ffff, 0x8000_0000_0000_0001n, 0x8010_0001_0000_0000n],
+	])(
+		"RDTSC adds to %d what the guest has moved it by",
+		(ticks, offset, sum) => {
+			const cpu = protectedSystem(0);
+			cpu.ticks = ticks;
+			cpu.state.setBig(TSC_OFFSET, offset);
+			readTimeStampCounter(cpu);
+			expect(cpu.state.getBig(SYSTEM_RESULT)).toBe(sum);
+		},
+	);
 
 	it("RDPMC knows no counter", () => {
 		expect(faultOf(readPerformanceCounter)).toBe("13(0)");

@@ -46,6 +46,7 @@ type PortSize = Parameters<CpuBus["readPort"]>[1];
 const TSS_IO_MAP_BASE = 0x66;
 const TYPE_AND_S = 0x1f;
 const LOW_64 = (1n << 64n) - 1n;
+const TWO_32 = 2 ** 32;
 
 /** IO_CHECK: IOPL decides, else the TSS's bit map; virtual-8086 mode always asks the map. */
 export function checkPort(
@@ -124,13 +125,23 @@ export function readTimeStampCounter(cpu: SystemContext): Status {
 	if ((state.get32(CR4) & CR4_TSD) !== 0 && state.get32(CPL) !== 0) {
 		raise(VECTOR_GP, 0);
 	}
-	state.setBig(SYSTEM_RESULT, timeStamp(cpu));
+	// In halves: loops that wait for time ask a million times, and a large number
+	// is garbage each time.
+	const ticks = cpu.bus.timeStampCounter();
+	const low = (ticks % TWO_32) + state.getU32(TSC_OFFSET);
+	const carry = low < TWO_32 ? 0 : 1;
+	const highOffset = state.view.getUint32(
+		state.base + TSC_OFFSET.offset + 4,
+		true,
+	);
+	const high = Math.floor(ticks / TWO_32) + highOffset + carry;
+	state.setHalves(SYSTEM_RESULT, low, high);
 	return STATUS_NEXT;
 }
 
 /** The counter as the guest has set it. */
 export function timeStamp(cpu: SystemContext): bigint {
-	const ticks = cpu.bus.timeStampCounter();
+	const ticks = BigInt(cpu.bus.timeStampCounter());
 	return (ticks + cpu.state.getBig(TSC_OFFSET)) & LOW_64;
 }
 

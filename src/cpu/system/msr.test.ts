@@ -49,7 +49,7 @@ describe("model-specific registers", () => {
 	it("set the time-stamp counter, which goes on from there", () => {
 		const cpu = protectedSystem(0);
 		write(cpu, TIME_STAMP_COUNTER, 5n);
-		cpu.ticks += 100n;
+		cpu.ticks += 100;
 		readTimeStampCounter(cpu);
 		expect(cpu.state.getBig(SYSTEM_RESULT)).toBe(105n);
 		expect(read(cpu, TIME_STAMP_COUNTER)).toBe(105n);
