@@ -114,7 +114,7 @@ export class HotEngine {
 	#nextSlot = FIRST_REGION_SLOT;
 	/** By slot. */
 	readonly #regions = new Map<number, Region>();
-	readonly #stock: RegionStock<Region>;
+	readonly #stock = new RegionStock<Region>();
 	readonly #slotOf = new WeakMap<Region, number>();
 	#wanted: Region[] = [];
 	/** Sent to the service and not back yet, by request. */
@@ -138,7 +138,6 @@ export class HotEngine {
 		service: RegionService | undefined,
 		batchTurns = BATCH_TURNS,
 		entrance = (_slot: number, run: () => number) => run,
-		stock = new RegionStock<Region>(),
 	) {
 		this.#cold = cold;
 		this.#cache = cache;
@@ -148,7 +147,6 @@ export class HotEngine {
 		this.#service = service;
 		this.#batchTurns = batchTurns;
 		this.#entrance = entrance;
-		this.#stock = stock;
 		this.#generator = new RegionGenerator({
 			emitForm: cold.emitForm,
 			declareImports: (module) => cold.declareImports(module),

@@ -33,8 +33,8 @@ export interface PreparedCode
 export function preparedCode(
 	traits: EngineTraits,
 	features: ReadonlySet<string>,
-	text: PreparedText | undefined = PREPARED_TEXT,
 ): PreparedCode | undefined {
+	const text = PREPARED_TEXT;
 	if (text?.traits !== traitsText(traits, features)) return undefined;
 	return {
 		formKeys: text.formKeys,

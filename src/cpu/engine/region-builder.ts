@@ -440,10 +440,13 @@ function loadsSegments({ blocks }: RegionShape): boolean {
 
 /** MOV and POP into one, and LDS to LGS. */
 function isSegmentLoad({ mnemonic, operands }: OpcodeRow): boolean {
+	if (FAR_LOADS.has(mnemonic)) return true;
 	const isMove = mnemonic === "MOV" || mnemonic === "POP";
-	const isSegment = /^(Sw|[DEFGS]S)$/.test(operands[0] ?? "");
-	return isMove ? isSegment : /^L[DEFGS]S$/.test(mnemonic);
+	return isMove && SEGMENT_OPERANDS.has(operands[0] ?? "");
 }
+
+const FAR_LOADS = new Set(["LDS", "LES", "LFS", "LGS", "LSS"]);
+const SEGMENT_OPERANDS = new Set(["Sw", "DS", "ES", "FS", "GS", "SS"]);
 
 const NARROW_LOADS: Readonly<Record<number, string>> = {
 	1: "i32.load8_u",
