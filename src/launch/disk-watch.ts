@@ -44,7 +44,14 @@ export function watchedDisk(
 			return refuse(error);
 		}
 	};
-	const { discard, close } = disk;
+	const now = (act: () => boolean): boolean => {
+		try {
+			return act();
+		} catch (error) {
+			return refuse(error);
+		}
+	};
+	const { readNow, writeNow, discard, close } = disk;
 	return {
 		sizeBytes: disk.sizeBytes,
 		readOnly: disk.readOnly,
@@ -54,6 +61,17 @@ export function watchedDisk(
 		...(disk.unmaps !== undefined && { unmaps: disk.unmaps }),
 		read,
 		write: (offset, source) => change(() => disk.write(offset, source)),
+		...(readNow !== undefined && {
+			readNow: (offset: number, target: Uint8Array) =>
+				now(() => readNow.call(disk, offset, target)),
+		}),
+		...(writeNow !== undefined && {
+			writeNow: (offset: number, source: Uint8Array) => {
+				const isDone = now(() => writeNow.call(disk, offset, source));
+				if (isDone) changed();
+				return isDone;
+			},
+		}),
 		flush: () => change(() => disk.flush()),
 		writeZeroes: (offset, lengthBytes, mayUnmap) =>
 			change(() => disk.writeZeroes(offset, lengthBytes, mayUnmap)),

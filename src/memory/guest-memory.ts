@@ -109,6 +109,20 @@ export class GuestMemory {
 		this.#wrote(address, source.length);
 	}
 
+	/** Has `fill` write to the range itself, whatever it does there. */
+	writeBy<Result>(
+		address: number,
+		lengthBytes: number,
+		fill: (target: Uint8Array) => Result,
+	): Result {
+		this.#check(address, lengthBytes);
+		try {
+			return fill(this.bytes.subarray(address, address + lengthBytes));
+		} finally {
+			this.#wrote(address, lengthBytes);
+		}
+	}
+
 	fill(address: number, value: number, lengthBytes: number): void {
 		this.#check(address, lengthBytes);
 		this.bytes.fill(value, address, address + lengthBytes);

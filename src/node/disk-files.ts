@@ -129,7 +129,7 @@ async function replaceByEmpty(
 	try {
 		const { mode } = await stat(path);
 		const file = await openFile(fresh, "wx+", mode & 0o777);
-		const store = new FileStore(file, 0, false);
+		const store = new FileStore(file, { sizeBytes: 0, readOnly: false });
 		try {
 			await createQcow2(store, { sizeBytes, clusterBits, backing });
 		} finally {
@@ -166,7 +166,7 @@ async function openOverlay(
 	try {
 		// Fails if it exists: then it is opened below, and has to fit.
 		const file = await openFile(overlay, "wx+");
-		const store = new FileStore(file, 0, false);
+		const store = new FileStore(file, { sizeBytes: 0, readOnly: false });
 		try {
 			await createQcow2(store, {
 				sizeBytes: below.sizeBytes,

@@ -1,8 +1,10 @@
+import { readSync, writeSync } from "node:fs";
 import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RawDisk } from "../index.ts";
+import type { InPlaceCalls } from "./at-hand.ts";
 import { FileStore, openFileStore, type StoreFile } from "./file-store.ts";
 
 let scratch: string;
@@ -16,6 +18,8 @@ beforeEach(async () => {
 afterEach(async () => {
 	await rm(scratch, { recursive: true, force: true });
 });
+
+const TRAITS = { sizeBytes: 4096, readOnly: false };
 
 const filled = (length: number, value: number) =>
 	new Uint8Array(length).fill(value);
@@ -56,7 +60,7 @@ describe("a disk in a file", () => {
 	it("goes on after short reads and short writes", async () => {
 		await writeFile(path, filled(4096, 0));
 		const file = await open(path, "r+");
-		const disk = new RawDisk(new FileStore(reluctant(file, 100), 4096, false));
+		const disk = new RawDisk(new FileStore(reluctant(file, 100), TRAITS));
 		const data = Uint8Array.from({ length: 2048 }, (_, i) => i % 251);
 		await disk.write(1024, data);
 		const bytes = new Uint8Array(2048);
@@ -80,9 +84,79 @@ describe("a disk in a file", () => {
 	it("fails a write that a full file system refuses, and lives", async () => {
 		// Linux has a file that is always full.
 		const full = await open("/dev/full", "r+");
-		const disk = new RawDisk(new FileStore(full, 4096, false));
+		const disk = new RawDisk(new FileStore(full, TRAITS));
 		await expect(disk.write(0, filled(512, 1))).rejects.toThrow("ENOSPC");
 		await disk.close();
+	});
+
+	describe("whose bytes are at hand", () => {
+		/** Calls in place that move at most 100 bytes at a time. */
+		const reluctantly = (fd: number): InPlaceCalls => ({
+			read: (into, at, length, offset) =>
+				readSync(fd, into, at, Math.min(length, 100), offset),
+			write: (from, at, length, offset) =>
+				writeSync(fd, from, at, Math.min(length, 100), offset),
+		});
+		/** A pool that nobody may ask. */
+		const noPool = {
+			read: () => Promise.reject(new Error("read by the pool")),
+			write: () => Promise.reject(new Error("written by the pool")),
+		} as unknown as StoreFile;
+
+		it("moves them in place, all of them, and zeroes behind the end", async () => {
+			await writeFile(path, filled(700, 3));
+			const file = await open(path, "r+");
+			const inPlace = reluctantly(file.fd);
+			const store = new FileStore(noPool, { ...TRAITS, inPlace });
+			expect(store.writeNow(256, filled(512, 4))).toBe(true);
+			const bytes = filled(1024, 9);
+			expect(store.readNow(0, bytes)).toBe(true);
+			await file.close();
+			expect([255, 256, 767, 768, 1023].map((at) => bytes[at])).toEqual([
+				3, 4, 4, 0, 0,
+			]);
+			expect(await readFile(path)).toHaveLength(768);
+		});
+
+		it("is asked in place where it lies in this computer, by whoever waits, too", async () => {
+			await writeFile(path, filled(4096, 1));
+			const { store } = await openFileStore(path, false);
+			const bytes = new Uint8Array(512);
+			const isLocal = store.readNow(0, bytes);
+			expect(bytes[0]).toBe(isLocal ? 1 : 0);
+			await store.read(512, bytes);
+			expect(bytes[511]).toBe(1);
+			await store.close();
+		});
+
+		it("goes to the pool after a call that waited for something", async () => {
+			await writeFile(path, filled(4096, 1));
+			const file = await open(path, "r+");
+			const { read, write } = reluctantly(file.fd);
+			const slowly = (...where: Parameters<typeof read>) => {
+				Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+				return read(...where);
+			};
+			const inPlace = { read: slowly, write };
+			const store = new FileStore(file, { ...TRAITS, inPlace });
+			const bytes = new Uint8Array(100);
+			expect(store.readNow(0, bytes)).toBe(true);
+			expect(store.readNow(0, bytes)).toBe(false);
+			expect(store.writeNow(0, bytes)).toBe(false);
+			for (let i = 0; i < 4; i++) await store.read(0, bytes);
+			expect(store.readNow(0, bytes)).toBe(true);
+			await file.close();
+		});
+
+		it("tells of what the system refuses", async () => {
+			const full = await open("/dev/full", "r+");
+			const inPlace = reluctantly(full.fd);
+			const store = () => new FileStore(noPool, { ...TRAITS, inPlace });
+			const bytes = filled(512, 1);
+			expect(() => store().writeNow(0, bytes)).toThrow("ENOSPC");
+			await expect(store().write(0, bytes)).rejects.toThrow("ENOSPC");
+			await full.close();
+		});
 	});
 
 	it("says what is wrong with a path, and what to do", async () => {

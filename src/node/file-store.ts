@@ -1,8 +1,8 @@
 /**
- * A file, or a block device, that a disk image is in. Reads and writes go
- * through Node's thread pool, so they stall neither the guest nor the terminal;
- * what the system refuses (a full file system, a bad sector) becomes an I/O
- * error for the guest.
+ * A file, or a block device, that a disk image is in. What the system has at
+ * hand is moved in place (`at-hand.ts`); all else goes through Node's thread
+ * pool, so that it stalls neither the guest nor the terminal. What the system
+ * refuses (a full file system, a bad sector) becomes an I/O error for the guest.
  *
  * Relies on Node's file system; `disk-files.ts` relies on it.
  *
@@ -11,7 +11,9 @@
 
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { performance } from "node:perf_hooks";
 import { type ByteStore, UsageError } from "../index.ts";
+import { AtHand, type InPlaceCalls, inPlaceCalls } from "./at-hand.ts";
 
 /** The part of a `FileHandle` that is used; tests bring their own. */
 export type StoreFile = Pick<
@@ -19,30 +21,65 @@ export type StoreFile = Pick<
 	"read" | "write" | "datasync" | "close"
 >;
 
+/** What there is to know of an open file. */
+export interface FileTraits {
+	readonly sizeBytes: number;
+	readonly readOnly: boolean;
+	/** Absent: everything goes through the pool. */
+	readonly inPlace?: InPlaceCalls | undefined;
+}
+
 /** Bytes in an open file. */
 export class FileStore implements ByteStore {
 	readonly readOnly: boolean;
 	#sizeBytes: number;
 	readonly #file: StoreFile;
+	readonly #inPlace: InPlaceCalls | undefined;
+	readonly #atHand = new AtHand();
 
-	constructor(file: StoreFile, sizeBytes: number, readOnly: boolean) {
+	constructor(file: StoreFile, { sizeBytes, readOnly, inPlace }: FileTraits) {
 		this.#file = file;
 		this.#sizeBytes = sizeBytes;
 		this.readOnly = readOnly;
+		this.#inPlace = inPlace;
 	}
 
 	get sizeBytes(): number {
 		return this.#sizeBytes;
 	}
 
+	readNow(offset: number, target: Uint8Array): boolean {
+		return this.#tryInPlace(target.length, (calls) => {
+			for (let at = 0; at < target.length; ) {
+				const read = calls.read(target, at, target.length - at, offset + at);
+				if (read === 0) {
+					target.fill(0, at);
+					return;
+				}
+				at += read;
+			}
+		});
+	}
+
+	writeNow(offset: number, source: Uint8Array): boolean {
+		return this.#tryInPlace(source.length, (calls) => {
+			for (let at = 0; at < source.length; ) {
+				at += this.#wrote(
+					calls.write(source, at, source.length - at, offset + at),
+					offset + at,
+				);
+			}
+		});
+	}
+
 	async read(offset: number, target: Uint8Array): Promise<void> {
+		if (this.readNow(offset, target)) return;
 		for (let at = 0; at < target.length; ) {
+			const length = target.length - at;
 			const { bytesRead } = await this.#file.read(
-				target,
-				at,
-				target.length - at,
-				offset + at,
+				...([target, at, length, offset + at] as const),
 			);
+			this.#atHand.turned();
 			if (bytesRead === 0) {
 				// Behind the file's end.
 				target.fill(0, at);
@@ -53,17 +90,38 @@ export class FileStore implements ByteStore {
 	}
 
 	async write(offset: number, source: Uint8Array): Promise<void> {
+		if (this.writeNow(offset, source)) return;
 		for (let at = 0; at < source.length; ) {
+			const length = source.length - at;
 			const { bytesWritten } = await this.#file.write(
-				source,
-				at,
-				source.length - at,
-				offset + at,
+				...([source, at, length, offset + at] as const),
 			);
-			if (bytesWritten === 0) throw new Error("the file takes no more");
-			at += bytesWritten;
-			this.#sizeBytes = Math.max(this.#sizeBytes, offset + at);
+			this.#atHand.turned();
+			at += this.#wrote(bytesWritten, offset + at);
 		}
+	}
+
+	/** Whether it was done; throws what the system says to it. */
+	#tryInPlace(
+		lengthBytes: number,
+		move: (calls: InPlaceCalls) => void,
+	): boolean {
+		const calls = this.#inPlace;
+		if (calls === undefined || !this.#atHand.permits(lengthBytes)) return false;
+		const before = performance.now();
+		try {
+			move(calls);
+		} finally {
+			this.#atHand.moved(lengthBytes, performance.now() - before);
+		}
+		return true;
+	}
+
+	/** Gives the number of bytes. */
+	#wrote(bytesWritten: number, offset: number): number {
+		if (bytesWritten === 0) throw new Error("the file takes no more");
+		this.#sizeBytes = Math.max(this.#sizeBytes, offset + bytesWritten);
+		return bytesWritten;
 	}
 
 	/** Data and what is needed to find them: fdatasync. */
@@ -95,7 +153,11 @@ export async function openFileStore(
 		const status = await file.stat();
 		if (!status.isFile() && !status.isBlockDevice()) throw new NotADisk();
 		const sizeBytes = status.isFile() ? status.size : await deviceSize(file);
-		return { store: new FileStore(file, sizeBytes, readOnly), status };
+		const inPlace = status.isFile()
+			? await inPlaceCalls(file, path)
+			: undefined;
+		const store = new FileStore(file, { sizeBytes, readOnly, inPlace });
+		return { store, status };
 	} catch (error) {
 		await file?.close();
 		throw openError(error, path, readOnly);

@@ -18,6 +18,10 @@ export interface ByteStore {
 	read(offset: number, target: Uint8Array): Promise<void>;
 	/** Stores all of `source`, or fails. */
 	write(offset: number, source: Uint8Array): Promise<void>;
+	/** As of `BlockBackend`. */
+	readNow?(offset: number, target: Uint8Array): boolean;
+	/** As of `BlockBackend`. */
+	writeNow?(offset: number, source: Uint8Array): boolean;
 	/** Every write that has completed survives whatever comes. */
 	flush(): Promise<void>;
 	close(): Promise<void>;

@@ -38,6 +38,14 @@ export class RawDisk implements BlockBackend {
 		return this.#store.write(offset, source);
 	}
 
+	readNow(offset: number, target: Uint8Array): boolean {
+		return this.#store.readNow?.(offset, target) ?? false;
+	}
+
+	writeNow(offset: number, source: Uint8Array): boolean {
+		return this.#store.writeNow?.(offset, source) ?? false;
+	}
+
 	async flush(): Promise<void> {
 		if (!this.readOnly) await this.#store.flush();
 	}

@@ -34,9 +34,21 @@ export class ScatteredBytes {
 		return this.#lengthBytes;
 	}
 
+	/** In how many places it lies. */
+	get pieceCount(): number {
+		return this.#addresses.length;
+	}
+
 	/** The builder has checked the range. */
 	append(address: number, lengthBytes: number): void {
 		if (lengthBytes === 0) return;
+		const last = this.#lengths.length - 1;
+		const before = this.#lengths[last] ?? 0;
+		if (last >= 0 && (this.#addresses[last] ?? 0) + before === address) {
+			this.#lengths[last] = before + lengthBytes;
+			this.#lengthBytes += lengthBytes;
+			return;
+		}
 		this.#addresses.push(address);
 		this.#lengths.push(lengthBytes);
 		this.#lengthBytes += lengthBytes;
@@ -46,10 +58,17 @@ export class ScatteredBytes {
 	read(offset: number, lengthBytes: number): Uint8Array<ArrayBuffer> {
 		const available = Math.max(0, this.#lengthBytes - offset);
 		const bytes = new Uint8Array(Math.min(lengthBytes, available));
-		this.#eachPiece(offset, bytes.length, (address, length, at) => {
-			bytes.set(this.#memory.bytes.subarray(address, address + length), at);
-		});
+		this.readInto(offset, bytes);
 		return bytes;
+	}
+
+	/** A copy in `target`, as far as the string goes. */
+	readInto(offset: number, target: Uint8Array): void {
+		const available = Math.max(0, this.#lengthBytes - offset);
+		const total = Math.min(target.length, available);
+		this.#eachPiece(offset, total, (address, length, at) => {
+			target.set(this.#memory.bytes.subarray(address, address + length), at);
+		});
 	}
 
 	/**
@@ -64,6 +83,42 @@ export class ScatteredBytes {
 			this.#memory.write(address, source.subarray(at, at + length));
 		});
 		return total;
+	}
+
+	/**
+	 * Has `take` look at the memory itself, piece by piece, as long as it says
+	 * true; gives how much it took.
+	 */
+	readBy(
+		offset: number,
+		lengthBytes: number,
+		take: (source: Uint8Array, at: number) => boolean,
+	): number {
+		let taken = 0;
+		this.#eachPiece(offset, lengthBytes, (address, length, at) => {
+			if (at !== taken) return;
+			const source = this.#memory.bytes.subarray(address, address + length);
+			if (take(source, at)) taken += length;
+		});
+		return taken;
+	}
+
+	/** Likewise has `fill` write to it; late, it is not asked, as `write`. */
+	writeBy(
+		offset: number,
+		lengthBytes: number,
+		fill: (target: Uint8Array, at: number) => boolean,
+	): number {
+		if (this.#life.ended) return 0;
+		let filled = 0;
+		this.#eachPiece(offset, lengthBytes, (address, length, at) => {
+			if (at !== filled) return;
+			const isFull = this.#memory.writeBy(address, length, (target) =>
+				fill(target, at),
+			);
+			if (isFull) filled += length;
+		});
+		return filled;
 	}
 
 	/** Makes all of it zero; late, it goes nowhere, as `write`. */

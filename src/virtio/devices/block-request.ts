@@ -42,8 +42,8 @@ export const VIRTIO_BLK_S_UNSUPP: BlockStatus = 2;
 export const VIRTIO_BLK_ID_BYTES = 20;
 
 /** Data descriptors of one request, and the most in each; both are told to the driver. */
-export const MOST_PIECES = 126;
-export const MOST_PIECE_BYTES = 256 * 1024;
+export const MOST_PIECES = 254;
+export const MOST_PIECE_BYTES = 128 * 1024;
 /** What follows; a request for more fails, so that a kick's work is bounded. */
 export const MOST_DATA_BYTES = MOST_PIECES * MOST_PIECE_BYTES;
 
@@ -89,13 +89,22 @@ function isIncoming(type: number): boolean {
 	return type === VIRTIO_BLK_T_IN || type === VIRTIO_BLK_T_GET_ID;
 }
 
-/** Outgoing data from `offset` on, a copy. */
+/** Copies outgoing data from `offset` on. */
 export function outgoingData(
 	chain: DescriptorChain,
 	offset: number,
+	target: Uint8Array,
+): void {
+	chain.readable.readInto(HEADER_BYTES + offset, target);
+}
+
+/** Outgoing data where they lie: see `ScatteredBytes.readBy`. */
+export function outgoingPieces(
+	chain: DescriptorChain,
 	lengthBytes: number,
-): Uint8Array {
-	return chain.readable.read(HEADER_BYTES + offset, lengthBytes);
+	take: (source: Uint8Array, at: number) => boolean,
+): number {
+	return chain.readable.readBy(HEADER_BYTES, lengthBytes, take);
 }
 
 /** A range to discard or to make zero. */
@@ -114,7 +123,8 @@ export function parseSegments(chain: DescriptorChain): Segment[] | undefined {
 	if (!Number.isInteger(count) || count < 1 || count > MOST_SEGMENTS) {
 		return undefined;
 	}
-	const data = outgoingData(chain, 0, bytes);
+	const data = new Uint8Array(bytes);
+	outgoingData(chain, 0, data);
 	const view = new DataView(data.buffer);
 	return Array.from({ length: count }, (_, index) => {
 		const at = index * SEGMENT_BYTES;

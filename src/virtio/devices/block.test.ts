@@ -6,7 +6,7 @@ import {
 	room,
 	TestMemory,
 } from "../../../test/support/mock-driver.ts";
-import type { BlockBackend } from "../backends.ts";
+import type { BlockBackend, Completion } from "../backends.ts";
 import {
 	VIRTIO_CONFIG_S_NEEDS_RESET,
 	VIRTIO_F_INDIRECT_DESC,
@@ -61,11 +61,22 @@ const ALL = [
 	VIRTIO_F_INDIRECT_DESC,
 ];
 
-function setUp(backend: BlockBackend, accept: readonly number[] = ALL) {
-	const memory = new TestMemory(8 << 20);
+/** No piece lies right behind another, as in a guest that has run for a while. */
+class ScatteredMemory extends TestMemory {
+	override allocate(lengthBytes: number, alignBytes?: number): number {
+		super.allocate(16);
+		return super.allocate(lengthBytes, alignBytes);
+	}
+}
+
+function setUp(
+	backend: BlockBackend,
+	accept: readonly number[] = ALL,
+	memory: TestMemory = new ScatteredMemory(8 << 20),
+) {
 	const block = new Block(backend, "lguest-disk-0");
 	const device = new VirtioDevice(block, memory);
-	const driver = MockDriver.started(device, memory, { accept, queueSize: 128 });
+	const driver = MockDriver.started(device, memory, { accept, queueSize: 256 });
 	const queue = driver.queue();
 	/** Sends a request; its last written byte is the status. */
 	const ask = (type: number, sector: number, ...pieces: Piece[]) =>
@@ -159,6 +170,110 @@ describe("the block device", () => {
 		expect(status(OUT, 0, filled(512, 9))).toBe(IOERR);
 		expect(status(WRITE_ZEROES, 0, segment(0, 8))).toBe(UNSUPP);
 		expect(ask(IN, 0, room(512))[0]).toBe(1);
+	});
+});
+
+/** A disk in memory that has as much at hand as it is told. */
+class HandyDisk extends MemoryDisk {
+	readonly log: string[] = [];
+	handyBytes = Number.POSITIVE_INFINITY;
+
+	readNow(offset: number, target: Uint8Array): boolean {
+		return this.#now("read", offset, target, () => super.read(offset, target));
+	}
+
+	writeNow(offset: number, source: Uint8Array): boolean {
+		return this.#now("write", offset, source, () =>
+			super.write(offset, source),
+		);
+	}
+
+	override read(offset: number, target: Uint8Array): Completion {
+		this.log.push(`later: read ${offset}+${target.length}`);
+		return Promise.resolve(super.read(offset, target));
+	}
+
+	override write(offset: number, source: Uint8Array): Completion {
+		this.log.push(`later: write ${offset}+${source.length}`);
+		return Promise.resolve(super.write(offset, source));
+	}
+
+	#now(
+		...[what, offset, bytes, move]: [string, number, Uint8Array, () => void]
+	): boolean {
+		if (this.handyBytes < bytes.length) return false;
+		this.handyBytes -= bytes.length;
+		this.log.push(`${what} ${offset}+${bytes.length}`);
+		move();
+		return true;
+	}
+}
+
+describe("what a disk has at hand", () => {
+	const settled = () => new Promise((resolve) => setTimeout(resolve));
+
+	it("is moved at once, a call for each piece of memory", () => {
+		const disk = new HandyDisk(SIZE);
+		const { ask, status } = setUp(disk);
+		expect(status(OUT, 8, filled(4096, 7), filled(20480, 8))).toBe(OK);
+		const answer = ask(IN, 8, room(4096), room(20480));
+		expect(answer[4095]).toBe(7);
+		expect(answer[4096]).toBe(8);
+		expect(answer.at(-1)).toBe(OK);
+		expect(disk.log).toEqual([
+			"write 4096+4096",
+			"write 8192+20480",
+			"read 4096+4096",
+			"read 8192+20480",
+		]);
+	});
+
+	it("is moved by one call where pieces lie side by side", () => {
+		const disk = new HandyDisk(SIZE);
+		const { ask } = setUp(disk, ALL, new TestMemory(8 << 20));
+		expect(ask(IN, 0, room(4096), room(20480)).at(-1)).toBe(OK);
+		expect(disk.log).toEqual(["read 0+24576"]);
+	});
+
+	it("is gathered where there are many small pieces", () => {
+		const disk = new HandyDisk(SIZE);
+		const { ask, status } = setUp(disk);
+		const pieces = Array.from({ length: 16 }, (_, i) => filled(512, i));
+		expect(status(OUT, 0, ...pieces)).toBe(OK);
+		const answer = ask(IN, 0, ...pieces.map(() => room(512)));
+		expect(pieces.map((_, i) => answer[i * 512])).toEqual([...pieces.keys()]);
+		expect(answer.at(-1)).toBe(OK);
+		expect(disk.log).toEqual(["write 0+8192", "read 0+8192"]);
+	});
+
+	it.each([
+		["pieces", [filled(4096, 1), filled(4096, 2), filled(20480, 3)]],
+		["crumbs", Array.from({ length: 2048 / 16 - 28 }, () => filled(8192, 4))],
+	])("may be less than what is wanted: %s", async (_name, pieces) => {
+		for (const handyBytes of [0, 4096, 8192, 1 << 19]) {
+			const disk = new HandyDisk(SIZE);
+			const { send, queue } = setUp(disk);
+			disk.handyBytes = handyBytes;
+			send(OUT, 0, ...pieces);
+			await settled();
+			expect(queue.takeUsed()[0]?.written).toEqual(Uint8Array.of(OK));
+			disk.handyBytes = handyBytes;
+			send(IN, 0, ...pieces.map(({ length }) => room(length)));
+			await settled();
+			const expected = Buffer.concat([...pieces, Uint8Array.of(OK)]);
+			const [used] = queue.takeUsed();
+			expect(Buffer.compare(used?.written ?? Buffer.of(), expected)).toBe(0);
+		}
+	});
+
+	it("comes with the errors of the disk", () => {
+		const disk = new HandyDisk(SIZE);
+		disk.readNow = disk.writeNow = () => {
+			throw new Error("not today");
+		};
+		const { status } = setUp(disk);
+		expect(status(IN, 0, room(512))).toBe(IOERR);
+		expect(status(OUT, 0, filled(512, 1))).toBe(IOERR);
 	});
 });
 
@@ -350,7 +465,7 @@ describe("a slow disk", () => {
 		const disk = new FakeDisk(SIZE);
 		const { send, driver, block } = setUp(disk);
 		send(OUT, 0, filled(512, 1));
-		driver.start({ accept: ALL, queueSize: 128 });
+		driver.start({ accept: ALL, queueSize: 256 });
 		const queue = driver.queue();
 		queue.send(header(OUT, 0), filled(512, 2), room(1));
 		expect(disk.log).toEqual(["write 0+512"]);
@@ -371,9 +486,9 @@ describe("a slow disk", () => {
 	it("is given no further piece of a request that a reset took away", async () => {
 		const disk = new FakeDisk(4 << 20);
 		const { send, device } = setUp(disk);
-		send(OUT, 0, filled(512 * 1024, 1));
+		send(OUT, 0, filled(1024 * 1024, 1));
 		device.reset();
 		await disk.succeedAll();
-		expect(disk.log).toEqual(["write 0+262144"]);
+		expect(disk.log).toEqual(["write 0+524288"]);
 	});
 });

@@ -3,7 +3,8 @@
  * one. Many requests are under way at a time and end in any order; what the
  * backend does at once is answered at once, and what takes time stalls nobody.
  *
- * Data go through buffers of ours, a piece at a time: a request may be larger
+ * What the backend has at hand goes from it to the guest's memory and back.
+ * Other data go through buffers of ours, a piece at a time: a request may be larger
  * than we care to hold, and after a reset its memory is not ours any more.
  *
  * Relies on a `BlockBackend`; the machine makes it.
@@ -13,7 +14,7 @@
 
 import type { BlockBackend, Completion } from "../backends.ts";
 import { featureSet, VIRTIO_ID_BLOCK } from "../constants.ts";
-import type { DescriptorChain } from "../descriptor-chain.ts";
+import type { DescriptorChain, ScatteredBytes } from "../descriptor-chain.ts";
 import type { DeviceModel, DevicePort } from "../device-model.ts";
 import type { Virtqueue } from "../virtqueue.ts";
 import {
@@ -23,6 +24,7 @@ import {
 	MOST_DATA_BYTES,
 	MOST_SEGMENT_SECTORS,
 	outgoingData,
+	outgoingPieces,
 	parseRequest,
 	parseSegments,
 	SECTOR_BYTES,
@@ -49,17 +51,17 @@ import {
 	WRITEBACK_OFFSET,
 } from "./block-request.ts";
 
-const QUEUE_SIZE = 128;
+const QUEUE_SIZE = 256;
 /** Requests at the backend; each holds a piece of its data. */
 const MOST_IN_FLIGHT = 16;
-/** As much as Linux asks for where memory is in pages: one trip to the backend. */
-const READ_PIECE_BYTES = 512 * 1024;
-/** What is written gets a new buffer each time, so it stays small. */
-const WRITE_PIECE_BYTES = 256 * 1024;
-/** Buffers kept for later reads; new ones are made of zeroes, which takes as long as reading. */
+/** One trip to the backend. */
+const PIECE_BYTES = 512 * 1024;
+/** Buffers kept for later; new ones are made of zeroes, which takes as long as reading. */
 const MOST_SPARE_BUFFERS = 8;
-/** Smaller reads get a buffer of their own. */
+/** Smaller pieces get a buffer of their own. */
 const LEAST_SPARE_USE_BYTES = 32 * 1024;
+/** Copying so much out of a buffer takes as long as asking the backend once more. */
+const BYTES_PER_CALL = 16 * 1024;
 
 const FEATURES = featureSet(
 	VIRTIO_BLK_F_SIZE_MAX,
@@ -212,15 +214,39 @@ export class Block implements DeviceModel {
 		const move = isWrite
 			? (at: number, bytes: number) => this.#writePiece(job, at, bytes)
 			: (at: number, bytes: number) => this.#readPiece(job, at, bytes);
-		const pieceBytes = isWrite ? WRITE_PIECE_BYTES : READ_PIECE_BYTES;
-		const moved = inPieces(job.chain, dataBytes, pieceBytes, move);
+		const start = isWrite ? this.#writeNow(job) : this.#readNow(job);
+		const moved = inPieces(job.chain, dataBytes, move, start);
 		return isWrite ? this.#written(moved) : succeeded(moved);
+	}
+
+	/** Reads what is at hand, without a buffer between; gives how much. */
+	#readNow(job: Job): number {
+		const backend = this.#backend;
+		const { offset, dataBytes } = job.request;
+		const { writable } = job.chain;
+		if (!backend.readNow || isScattered(writable, dataBytes)) return 0;
+		const fill = (target: Uint8Array, at: number) =>
+			backend.readNow?.(offset + at, target) === true;
+		job.writtenBytes = writable.writeBy(0, dataBytes, fill);
+		return job.writtenBytes;
+	}
+
+	#writeNow({ request, chain }: Job): number {
+		const backend = this.#backend;
+		const { offset, dataBytes } = request;
+		if (isScattered(chain.readable, dataBytes)) return 0;
+		const take = (source: Uint8Array, at: number) =>
+			backend.writeNow?.(offset + at, source) === true;
+		return outgoingPieces(chain, dataBytes, take);
 	}
 
 	#readPiece(job: Job, at: number, lengthBytes: number): Completion {
 		const buffer = this.#takeBuffer(lengthBytes);
 		const bytes = buffer.subarray(0, lengthBytes);
-		const read = this.#backend.read(job.request.offset + at, bytes);
+		const place = job.request.offset + at;
+		const read = this.#backend.readNow?.(place, bytes)
+			? undefined
+			: this.#backend.read(place, bytes);
 		const deliver = () => {
 			job.writtenBytes += job.chain.writable.write(at, bytes);
 			this.#keepBuffer(buffer);
@@ -232,20 +258,28 @@ export class Block implements DeviceModel {
 
 	#takeBuffer(lengthBytes: number): Uint8Array {
 		if (lengthBytes < LEAST_SPARE_USE_BYTES) return new Uint8Array(lengthBytes);
-		return this.#spareBuffers.pop() ?? new Uint8Array(READ_PIECE_BYTES);
+		return this.#spareBuffers.pop() ?? new Uint8Array(PIECE_BYTES);
 	}
 
 	/** After a read that failed nobody calls this: who knows whether it has ended. */
 	#keepBuffer(buffer: Uint8Array): void {
-		const isSpare = buffer.length === READ_PIECE_BYTES;
+		const isSpare = buffer.length === PIECE_BYTES;
 		if (isSpare && this.#spareBuffers.length < MOST_SPARE_BUFFERS) {
 			this.#spareBuffers.push(buffer);
 		}
 	}
 
 	#writePiece(job: Job, at: number, lengthBytes: number): Completion {
-		const bytes = outgoingData(job.chain, at, lengthBytes);
-		return this.#backend.write(job.request.offset + at, bytes);
+		const buffer = this.#takeBuffer(lengthBytes);
+		const bytes = buffer.subarray(0, lengthBytes);
+		outgoingData(job.chain, at, bytes);
+		const place = job.request.offset + at;
+		if (!this.#backend.writeNow?.(place, bytes)) {
+			// Whatever the backend does with the buffer then, it may keep it.
+			return this.#backend.write(place, bytes);
+		}
+		this.#keepBuffer(buffer);
+		return undefined;
 	}
 
 	/** With a writethrough cache the write is on disk before it is done (§5.2.6.2). */
@@ -316,6 +350,11 @@ function writeFeatures(backend: BlockBackend): bigint {
 		: zeroes | featureSet(VIRTIO_BLK_F_DISCARD);
 }
 
+/** Whether one call for each piece, header and status apart, would be too many. */
+function isScattered(bytes: ScatteredBytes, dataBytes: number): boolean {
+	return bytes.pieceCount > 2 + dataBytes / BYTES_PER_CALL;
+}
+
 /** The status is the last byte; data a failed read did not reach stay out of the length. */
 function finish(queue: Virtqueue, job: Job, status: BlockStatus): void {
 	const { writable } = job.chain;
@@ -335,15 +374,14 @@ function succeeded(done: Completion): BlockStatus | Promise<BlockStatus> {
 function inPieces(
 	chain: DescriptorChain,
 	totalBytes: number,
-	pieceBytes: number,
 	move: (at: number, lengthBytes: number) => Completion,
-	start = 0,
+	start: number,
 ): Completion {
-	for (let at = start; at < totalBytes && chain.alive; at += pieceBytes) {
-		const done = move(at, Math.min(pieceBytes, totalBytes - at));
+	for (let at = start; at < totalBytes && chain.alive; at += PIECE_BYTES) {
+		const done = move(at, Math.min(PIECE_BYTES, totalBytes - at));
 		if (done !== undefined) {
 			return done.then(() =>
-				inPieces(chain, totalBytes, pieceBytes, move, at + pieceBytes),
+				inPieces(chain, totalBytes, move, at + PIECE_BYTES),
 			);
 		}
 	}
