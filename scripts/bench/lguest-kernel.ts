@@ -8,7 +8,7 @@
  */
 
 import { existsSync } from "node:fs";
-import { CLI, commandFor } from "../../test/boot/engines.ts";
+import { commandFor, PROGRAM_COMMAND } from "../../test/boot/engines.ts";
 import { GuestSession, SessionError } from "../../test/boot/session.ts";
 import { debianAsset } from "../debian.ts";
 import { INIT_MARKER, initramfs } from "../initramfs.ts";
@@ -81,7 +81,7 @@ async function commandOf(
 	if (engine === "ours") {
 		const options = [`--initrd=${initrd}`, String(MEMORY_MIB), kernel];
 		// Init looks for its terminal on the kernel's command line.
-		return [process.execPath, CLI, ...options, "console=hvc0"];
+		return [...PROGRAM_COMMAND, ...options, "console=hvc0"];
 	}
 	return commandFor(driverName(engine), {
 		kernel: debian,

@@ -67,13 +67,12 @@ function kernelArguments(image: GuestImage): string[] {
 	return ["console=ttyS0", ...(image.arguments ?? [])];
 }
 
-/** The flags with which its first line asks for Node. */
-const NODE_FLAGS = ["--v8-pool-size=1"];
+/** The command line program, started as its first line asks for it. */
+export const PROGRAM_COMMAND = [process.execPath, "--v8-pool-size=1", CLI];
 
 function lguest(image: GuestImage, options: readonly string[]): string[] {
 	return [
-		...[process.execPath, ...NODE_FLAGS],
-		CLI,
+		...PROGRAM_COMMAND,
 		"run",
 		...options,
 		...commonOptions(image),

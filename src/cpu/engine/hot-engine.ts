@@ -48,8 +48,7 @@ const LINEAR_END = 2 ** 48;
  * cold some thousand times, leaving a region as much as some five instructions.
  */
 const GENERATIONS: readonly (RegionLimits & { readonly patience: number })[] = [
-	{ blocks: 32, instructions: 150, pages: 2, depth: 0, patience: 12 },
-	{ blocks: 80, instructions: 500, pages: 6, depth: 2, patience: 48 },
+	{ blocks: 48, instructions: 220, pages: 4, depth: 2, patience: 32 },
 	{
 		...{ blocks: 150, instructions: MOST_REGION_INSTRUCTIONS },
 		...{ pages: 12, depth: 4, patience: 0 },
