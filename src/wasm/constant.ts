@@ -85,3 +85,10 @@ export function i64Value(expression: Expression): bigint | undefined {
 	if (node.kind !== "i64.const") return undefined;
 	return (BigInt(node.high) << 32n) | BigInt(node.low >>> 0);
 }
+
+/** Of either type, if it is a constant and a number says it exactly. */
+export function integerConstant(expression: Expression): number | undefined {
+	const value = i32Value(expression) ?? i64Value(expression);
+	const number = value === undefined ? undefined : Number(value);
+	return Number.isSafeInteger(number) ? number : undefined;
+}

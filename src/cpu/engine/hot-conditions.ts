@@ -6,12 +6,14 @@
  */
 
 import type { Flag, I32, Integer } from "../semantics/emitter.ts";
+import { shiftOverflow } from "../semantics/shift-flags.ts";
 import type { ArithmeticEmitter } from "./arithmetic-emitter.ts";
 import {
 	carryOut,
 	isPending,
 	type PendingFlags,
 	secondOperand,
+	shiftOf,
 } from "./hot-flags.ts";
 
 type E = ArithmeticEmitter;
@@ -91,7 +93,7 @@ function carry(e: E, flags: PendingFlags): I32 | undefined {
 function halfCarry(e: E, flags: PendingFlags): I32 {
 	const { kind, a, result } = flags;
 	const digit = (value: Integer) => e.and(e.wrap(value), e.i32(15));
-	if (kind === "logic") return e.i32(0);
+	if (kind === "logic" || flags.count !== undefined) return e.i32(0);
 	if (kind === "inc") return e.eqz(digit(result));
 	if (kind === "dec") return e.eq(digit(result), e.i32(15));
 	const all = e.xor(e.xor(a, secondOperand(e, flags)), result);
@@ -106,6 +108,10 @@ function overflow(e: E, flags: PendingFlags): I32 {
 	switch (kind) {
 		case "logic":
 			return e.i32(0);
+		case "shl":
+		case "shr":
+		case "sar":
+			return shiftOverflow(e, shiftOf(flags));
 		case "inc":
 		case "dec": {
 			const extreme = kind === "inc" ? smallest : -smallest - 1;

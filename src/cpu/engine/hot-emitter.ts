@@ -7,7 +7,7 @@
  * @journey E:730 The same emitter, knowing more
  */
 
-import { i32Value } from "../../wasm/constant.ts";
+import { i32Value, integerConstant } from "../../wasm/constant.ts";
 import {
 	call,
 	type Expression,
@@ -27,6 +27,7 @@ import type {
 	SystemName,
 	Value,
 } from "../semantics/emitter.ts";
+import type { MadeShift } from "../semantics/shift-flags.ts";
 import { BUDGET, FLAG_AUX, ZERO } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { ColdEmitter } from "./cold-emitter.ts";
@@ -37,6 +38,7 @@ import {
 	type FlagState,
 	type HotFlags,
 	isPending,
+	type Operands,
 	type PendingFlags,
 } from "./hot-flags.ts";
 import type { HotRegisters } from "./hot-registers.ts";
@@ -193,6 +195,12 @@ export class HotEmitter extends ColdEmitter {
 			this.taken = this.let(condition);
 			return;
 		}
+		const known = i32Value(expr(condition));
+		if (known !== undefined) {
+			if (known !== 0) then();
+			else otherwise?.();
+			return;
+		}
 		const test = this.let(condition);
 		const before = this.flagState;
 		let changed = false;
@@ -339,7 +347,7 @@ export class HotEmitter extends ColdEmitter {
 		result: Integer,
 	): void {
 		if (this.#computing) super.setAddFlags(width, a, b, result);
-		else if (this.#isPlain) this.#note("add", width, a, b, result);
+		else if (this.#isPlain) this.#note({ kind: "add", width, a, b, result });
 		else this.#overwrite(() => super.setAddFlags(width, a, b, result));
 	}
 
@@ -350,23 +358,34 @@ export class HotEmitter extends ColdEmitter {
 		result: Integer,
 	): void {
 		if (this.#computing) super.setSubFlags(width, a, b, result);
-		else if (this.#isPlain) this.#note("sub", width, a, b, result);
+		else if (this.#isPlain) this.#note({ kind: "sub", width, a, b, result });
 		else this.#overwrite(() => super.setSubFlags(width, a, b, result));
 	}
 
 	override setLogicFlags(width: number, result: Integer): void {
 		if (this.#computing) super.setLogicFlags(width, result);
-		else this.#note("logic", width, result, undefined, result);
+		else this.#note({ kind: "logic", width, a: result, result });
 	}
 
 	override setIncFlags(width: number, result: Integer): void {
 		if (this.#computing) super.setIncFlags(width, result);
-		else this.#note("inc", width, result, undefined, result);
+		else this.#note({ kind: "inc", width, a: result, result });
 	}
 
 	override setDecFlags(width: number, result: Integer): void {
 		if (this.#computing) super.setDecFlags(width, result);
-		else this.#note("dec", width, result, undefined, result);
+		else this.#note({ kind: "dec", width, a: result, result });
+	}
+
+	override setShiftFlags(shift: MadeShift): void {
+		const count = integerConstant(expr(shift.count));
+		if (this.#computing) super.setShiftFlags(shift);
+		else if (count === undefined) {
+			this.#overwrite(() => super.setShiftFlags(shift));
+		} else {
+			const { kind, width, old: a, result } = shift;
+			this.#note({ kind, width, a, result, count });
+		}
 	}
 
 	override setFlagsFrom(
@@ -458,16 +477,9 @@ export class HotEmitter extends ColdEmitter {
 		this.#computing = outer;
 	}
 
-	#note(
-		kind: PendingFlags["kind"],
-		width: number,
-		a: Integer,
-		b: Integer | undefined,
-		result: Integer,
-	): void {
+	#note(operands: Operands): void {
 		const { flags } = this.#instruction;
-		const before = this.flagState;
-		this.flagState = flags.note(kind, width, a, b, result, before);
+		this.flagState = flags.note(operands, this.flagState);
 	}
 
 	get #isPlain(): boolean {

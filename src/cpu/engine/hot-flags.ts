@@ -6,7 +6,7 @@
  *
  * | local | meaning |
  * | --- | --- |
- * | kind | 0: the flag words are right; else operation * 4 + log2(bytes) |
+ * | kind | 0: the flag words are right; else the operation and its width, and a shift's count |
  * | a, b, result | operands and result of the operation |
  * | carry kind, a, result | INC and DEC keep CF: the operation that set it |
  * | words | FLAG_RESULT and FLAG_AUX, as in `flags.ts` |
@@ -21,6 +21,7 @@ import {
 	call,
 	type Expression,
 	i32Const,
+	i64ConstParts,
 	localGet,
 	op,
 	select,
@@ -30,12 +31,24 @@ import type { ModuleBuilder } from "../../wasm/module-builder.ts";
 import type { FunctionRef, Local } from "../../wasm/references.ts";
 import { AUX_CF_SHIFT } from "../flags.ts";
 import type { I32, Integer, Value, ValueType } from "../semantics/emitter.ts";
+import {
+	type MadeShift,
+	type ShiftKind,
+	shiftCarry,
+} from "../semantics/shift-flags.ts";
 import { FLAG_AUX, FLAG_RESULT } from "../state.ts";
 import { type ArithmeticEmitter, expr } from "./arithmetic-emitter.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 
-const OPERATIONS = ["words", "add", "sub", "logic", "inc", "dec"] as const;
+const OPERATIONS = [
+	...(["words", "add", "sub", "logic", "shl", "shr", "sar"] as const),
+	...(["inc", "dec"] as const),
+] as const;
 type Operation = (typeof OPERATIONS)[number];
+/** Bits of a note's kind below operation and width: a shift's count. */
+const COUNT_BITS = 6;
+const COUNT_MASK = (1 << COUNT_BITS) - 1;
+const SHIFTS: ReadonlySet<Operation> = new Set(["shl", "shr", "sar"]);
 
 /** An operation whose flags nobody has asked for. */
 export interface PendingFlags {
@@ -45,8 +58,19 @@ export interface PendingFlags {
 	/** Absent where it follows from the others. */
 	readonly b: Integer | undefined;
 	readonly result: Integer;
+	/** Of a shift: by how much, not zero. */
+	readonly count?: Integer;
 	/** INC and DEC: what CF is of. */
 	readonly carry: FlagState | undefined;
+}
+
+/** An operation that sets flags. */
+export interface Operands extends Pick<PendingFlags, "kind" | "width" | "a"> {
+	/** Absent where it follows from the others. */
+	readonly b?: Integer;
+	readonly result: Integer;
+	/** Of a shift. */
+	readonly count?: number;
 }
 
 /** What is known about the flags at a place in the code. */
@@ -61,14 +85,35 @@ export function isPending(state: FlagState): state is PendingFlags {
 	return typeof state === "object";
 }
 
-const isStep = (state: FlagState): boolean =>
-	isPending(state) && (state.kind === "inc" || state.kind === "dec");
+const isStepKind = (kind: Operation): boolean =>
+	kind === "inc" || kind === "dec";
 
-function kindNumber(kind: Operation, width: number): number {
+const isStep = (state: FlagState): boolean =>
+	isPending(state) && isStepKind(state.kind);
+
+function constant(width: number, value: number): Integer {
+	return (width === 64
+		? i64ConstParts(value, 0)
+		: i32Const(value)) as Value as Integer;
+}
+
+/** Operation and width. */
+function formNumber(kind: Operation, width: number): number {
 	return OPERATIONS.indexOf(kind) * 4 + Math.log2(width / 8);
 }
 
-const FIRST_STEP = OPERATIONS.indexOf("inc") * 4;
+function kindNumber({ kind, width, count = 0 }: Operands): number {
+	return (formNumber(kind, width) << COUNT_BITS) | count;
+}
+
+const FIRST_STEP = formNumber("inc", 8) << COUNT_BITS;
+
+/** The shift that flags are of. */
+export function shiftOf(flags: PendingFlags): MadeShift {
+	const { kind, width, a: old, count, result } = flags;
+	const shift = { kind: kind as ShiftKind, width, old, result };
+	return { ...shift, count: count as Integer };
+}
 
 export class HotFlags {
 	readonly result: Local<"i32">;
@@ -112,29 +157,19 @@ export class HotFlags {
 	}
 
 	/** Notes an operation; what is known from here on. */
-	note(
-		kind: PendingFlags["kind"],
-		width: number,
-		a: Integer,
-		b: Integer | undefined,
-		result: Integer,
-		before: FlagState,
-	): PendingFlags {
-		const isStep = kind === "inc" || kind === "dec";
-		const carry = isStep ? this.#saveCarry(before) : undefined;
-		this.#code.set(this.#kind, i32Const(kindNumber(kind, width)));
+	note(operands: Operands, before: FlagState): PendingFlags {
+		const { kind, width, a, b, count, result } = operands;
+		const carry = isStepKind(kind) ? this.#saveCarry(before) : undefined;
+		this.#code.set(this.#kind, i32Const(kindNumber(operands)));
 		this.#set(this.#noted, result);
-		if (b !== undefined) {
-			this.#set(this.#a, a);
-			this.#set(this.#b, b);
-		}
+		if (b !== undefined || count !== undefined) this.#set(this.#a, a);
+		if (b !== undefined) this.#set(this.#b, b);
 		const get = (local: Local) => this.#get(local, width);
-		const named = {
-			a: get(this.#a),
-			b: get(this.#b),
-			result: get(this.#noted),
+		return {
+			...{ kind, width, a: get(this.#a), b: get(this.#b) },
+			...{ result: get(this.#noted), carry },
+			...(count !== undefined && { count: constant(width, count) }),
 		};
-		return { kind, width, ...named, carry };
 	}
 
 	/** The flag words are right from here on. */
@@ -147,13 +182,12 @@ export class HotFlags {
 		if (isStep(state)) return (state as PendingFlags).carry as FlagState;
 		const code = this.#code;
 		if (isPending(state)) {
-			const { kind, width } = state;
-			code.set(this.#carryKind, i32Const(kindNumber(kind, width)));
+			code.set(this.#carryKind, localGet(this.#kind));
 			code.set(this.#carryA, localGet(this.#a));
 			code.set(this.#carryNoted, localGet(this.#noted));
-			const a = this.#get(this.#carryA, width);
-			const result = this.#get(this.#carryNoted, width);
-			return { kind, width, a, b: undefined, result, carry: undefined };
+			const a = this.#get(this.#carryA, state.width);
+			const result = this.#get(this.#carryNoted, state.width);
+			return { ...state, a, b: undefined, result, carry: undefined };
 		}
 		if (state === "words") {
 			code.set(this.#carryKind, i32Const(0));
@@ -232,12 +266,13 @@ export function secondOperand(
 	return kind === "sub" ? e.sub(a, result) : e.sub(result, a);
 }
 
-/** CF of ADD, SUB or a logical operation, 0 or 1. */
+/** CF of what is no step, 0 or 1. */
 export function carryOut(e: ArithmeticEmitter, flags: PendingFlags): I32 {
 	const { kind, width, a, result } = flags;
 	const u = (value: Integer) => e.zeroExtend(width, value);
 	if (kind === "add") return e.ltU(u(result), u(a));
 	if (kind === "logic") return e.i32(0);
+	if (flags.count !== undefined) return shiftCarry(e, shiftOf(flags));
 	return e.ltU(u(a), u(secondOperand(e, flags)));
 }
 
@@ -266,31 +301,34 @@ export function defineSettle(
 	const value = (index: number) =>
 		localGet(code.param(index)) as Value as Integer;
 	const widths = long ? [8, 16, 32, 64] : [8, 16, 32];
+	/** The note that begins with the parameter `at`. */
 	const noted = (kind: PendingFlags["kind"], width: number, at: number) => {
 		const narrow = (v: Integer) => (width === 64 ? v : e.wrap(v));
-		const [a, result] = [narrow(value(at)), narrow(value(at + 1))];
-		return { kind, width, a, b: undefined, result, carry: undefined };
+		const [a, result] = [narrow(value(at + 1)), narrow(value(at + 2))];
+		const masked = e.and(value(at) as I32, e.i32(COUNT_MASK));
+		const count = SHIFTS.has(kind) && {
+			count: e.toWidth(width === 64 ? 64 : 32, masked),
+		};
+		return {
+			...{ kind, width, a, b: undefined, result, carry: undefined },
+			...count,
+		};
 	};
 	const aux = code.local("i32");
 	code.set(aux, localGet(code.param(6)));
 	const all = OPERATIONS.slice(1) as PendingFlags["kind"][];
-	const withCarry = all.filter((kind) => kind !== "inc" && kind !== "dec");
+	const withCarry = all.filter((kind) => !isStepKind(kind));
 	// CF, for the steps alone.
-	const isStepKind = op(
-		"i32.ge_u",
-		localGet(code.param(0)),
-		i32Const(FIRST_STEP),
-	);
-	code.if(isStepKind, () => {
+	const isStep = op("i32.ge_u", localGet(code.param(0)), i32Const(FIRST_STEP));
+	code.if(isStep, () => {
 		dispatch(code, code.param(3), withCarry, widths, (kind, width) => {
-			const carry = carryOut(e, noted(kind, width, 4));
+			const carry = carryOut(e, noted(kind, width, 3));
 			code.set(aux, expr(e.shl(carry, e.i32(AUX_CF_SHIFT))));
 		});
 		e.writeState(FLAG_AUX, localGet(aux) as Value);
 	});
 	dispatch(code, code.param(0), all, widths, (kind, width) => {
-		const flags = noted(kind, width, 1);
-		computeFlags(e, flags);
+		computeFlags(e, noted(kind, width, 0));
 	});
 	module.defineFunction(ref, code);
 	return ref;
@@ -312,14 +350,15 @@ function dispatch(
 		const nest = (index: number): void => {
 			const known = cases[index];
 			if (known === undefined) {
-				const last = kindNumber(kinds.at(-1) as Operation, 64);
+				const last = formNumber(kinds.at(-1) as Operation, 64);
 				const table = Array.from({ length: last + 1 }, (_, number) => {
 					const at = cases.findIndex(
-						({ kind, width }) => kindNumber(kind, width) === number,
+						({ kind, width }) => formNumber(kind, width) === number,
 					);
 					return labels[at] ?? done;
 				});
-				code.brTable(table, done, localGet(selector));
+				const form = op("i32.shr_u", localGet(selector), i32Const(COUNT_BITS));
+				code.brTable(table, done, form);
 				return;
 			}
 			code.block((label) => {
@@ -357,6 +396,11 @@ export function computeFlags(e: StateEmitter, flags: PendingFlags): void {
 			break;
 		case "logic":
 			e.setLogicFlags(width, result);
+			break;
+		case "shl":
+		case "shr":
+		case "sar":
+			e.setShiftFlags(shiftOf(flags));
 			break;
 		case "inc":
 			e.setIncFlags(width, result);

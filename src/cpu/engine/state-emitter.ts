@@ -34,6 +34,11 @@ import type {
 	Value,
 	ValueType,
 } from "../semantics/emitter.ts";
+import {
+	type MadeShift,
+	shiftCarry,
+	shiftOverflow,
+} from "../semantics/shift-flags.ts";
 import { EFLAGS, type Field, FLAG_AUX, FLAG_RESULT, GPR } from "../state.ts";
 import { ArithmeticEmitter, expr } from "./arithmetic-emitter.ts";
 
@@ -157,6 +162,14 @@ export class StateEmitter extends ArithmeticEmitter {
 	setDecFlags(width: number, result: Integer): void {
 		const r = this.let(result);
 		this.#setStepFlags(width, r, true, 15);
+	}
+
+	setShiftFlags(shift: MadeShift): void {
+		this.setFlagsFrom(shift.width, shift.result, {
+			CF: shiftCarry(this, shift),
+			OF: shiftOverflow(this, shift),
+			AF: this.i32(0),
+		});
 	}
 
 	setFlagsFrom(

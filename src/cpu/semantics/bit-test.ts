@@ -18,8 +18,8 @@ import type {
 	Semantics,
 	SemanticsTable,
 } from "./emitter.ts";
-import { pair } from "./integer-values.ts";
-import { bitAt, machineWidth } from "./shift.ts";
+import { bitAt, pair } from "./integer-values.ts";
+import { machineWidth } from "./shift.ts";
 
 /** The new word, given the old one and the bit's mask; BT has none. */
 type Change = (e: Emitter, old: Integer, mask: Integer) => Integer;

@@ -21,6 +21,7 @@ import type {
 	SizeAttribute,
 } from "../decode/instruction.ts";
 import type { Field } from "../state.ts";
+import type { MadeShift } from "./shift-flags.ts";
 
 /** The machine types a value can have; narrow integers live in i32. */
 export type ValueType = "i32" | "i64" | "f32" | "f64" | "v128";
@@ -239,6 +240,8 @@ export interface Emitter {
 	/** INC and DEC: all but CF. */
 	setIncFlags(width: number, result: Integer): void;
 	setDecFlags(width: number, result: Integer): void;
+	/** ZF SF PF by result, CF and OF by `shift-flags.ts`, AF = 0. */
+	setShiftFlags(shift: MadeShift): void;
 	/** ZF SF PF by result, CF OF AF as given (i32 0 or 1). */
 	setFlagsFrom(
 		width: number,

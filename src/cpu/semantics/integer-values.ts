@@ -73,11 +73,22 @@ export function readAs(e: Emitter, source: Operand, width: number): Integer {
 	return source.width < width ? signedAs(e, source, width) : source.read();
 }
 
+/** What taking values apart needs. */
+export type BitArithmetic = Pick<
+	Emitter,
+	"shrU" | "constant" | "and" | "xor" | "wrap" | "i32"
+>;
+
 /** Bit `index` of `value`, 0 or 1. */
-export function bit(e: Emitter, value: Integer, index: number): I32 {
+export function bit(e: BitArithmetic, value: Integer, index: number): I32 {
 	const width = value.type === "i64" ? 64 : 32;
 	const shifted = index === 0 ? value : e.shrU(value, e.constant(width, index));
 	return e.and(e.wrap(shifted), e.i32(1));
+}
+
+/** `value >> count`, lowest bit only: the last bit that a shift pushed out. */
+export function bitAt(e: BitArithmetic, value: Integer, count: Integer): I32 {
+	return bit(e, e.shrU(value, count), 0);
 }
 
 /** 1 when the low `width` bits of `value` are all zero. */

@@ -18,8 +18,8 @@ import type {
 	Semantics,
 	SemanticsTable,
 } from "./emitter.ts";
-import { bit, isNotZero, pair } from "./integer-values.ts";
-import { bitAt, maskedCount } from "./shift.ts";
+import { bit, bitAt, isNotZero, pair } from "./integer-values.ts";
+import { maskedCount } from "./shift.ts";
 
 /** Rotates left by `count`; narrow values by two shifts, for the machine only rotates whole types. */
 function rotateLeft(

@@ -18,7 +18,8 @@ import type {
 	Semantics,
 	SemanticsTable,
 } from "./emitter.ts";
-import { bit, isNotZero, pair, triple } from "./integer-values.ts";
+import { bit, bitAt, isNotZero, pair, triple } from "./integer-values.ts";
+import type { ShiftKind } from "./shift-flags.ts";
 
 /** Bits of the machine type that holds a `width`-bit value. */
 export function machineWidth(width: number): 32 | 64 {
@@ -36,70 +37,38 @@ export function maskedCount(
 	return e.let(e.toWidth(machineWidth(width), masked));
 }
 
-/** `value >> count`, lowest bit only: the last bit that a shift pushed out. */
-export function bitAt(e: Emitter, value: Integer, count: Integer): I32 {
-	return bit(e, e.shrU(value, count), 0);
-}
-
-/** What a shift leaves: the result and the two flags that are not by result. */
-interface Shifted {
-	readonly result: Integer;
-	readonly CF: I32;
-	readonly OF: I32;
-}
-
-type Shift = (
-	e: Emitter,
-	width: number,
-	old: Integer,
-	count: Integer,
-) => Shifted;
-
-/** Applies `shift`, with flags only when the count is not zero. OF is defined for a count of 1 and follows the same rule beyond. */
+/** With flags only when the count is not zero. */
 const shiftBy =
-	(shift: Shift): Semantics =>
+	(kind: ShiftKind): Semantics =>
 	(e, form) => {
 		const [destination, countOperand] = pair(form);
 		const { width } = destination;
 		const count = maskedCount(e, width, countOperand.read());
 		destination.modify((old) => {
-			const { result, CF, OF } = shift(e, width, old, count);
-			const named = e.let(result);
+			const result = e.let(shifted(e, kind, width, old, count));
 			e.if(isNotZero(e, count), () =>
-				e.setFlagsFrom(width, named, { CF, OF, AF: e.i32(0) }),
+				e.setShiftFlags({ kind, width, old, count, result }),
 			);
-			return named;
+			return result;
 		});
 	};
+
+function shifted(
+	e: Emitter,
+	kind: ShiftKind,
+	width: number,
+	old: Integer,
+	count: Integer,
+): Integer {
+	if (kind === "shl") return e.shl(old, count);
+	if (kind === "shr") return e.shrU(old, count);
+	return e.shrS(e.signExtend(width, old), count);
+}
 
 /** One less than `count`; only meaningful where the count is not zero. */
 function before(e: Emitter, width: number, count: Integer): Integer {
 	return e.sub(count, e.constant(width, 1));
 }
-
-const shl = shiftBy((e, width, old, count) => {
-	const result = e.let(e.shl(old, count));
-	const CF =
-		width < 32
-			? bit(e, result, width)
-			: bitAt(e, old, e.sub(e.constant(width, width), count));
-	return { result, CF, OF: e.xor(bit(e, result, width - 1), CF) };
-});
-
-const shr = shiftBy((e, width, old, count) => ({
-	result: e.shrU(old, count),
-	CF: bitAt(e, old, before(e, width, count)),
-	OF: bit(e, old, width - 1),
-}));
-
-const sar = shiftBy((e, width, old, count) => {
-	const signed = e.let(e.signExtend(width, old));
-	return {
-		result: e.shrS(signed, count),
-		CF: bit(e, e.shrS(signed, before(e, width, count)), 0),
-		OF: e.i32(0),
-	};
-});
 
 type DoubleShift = (
 	e: Emitter,
@@ -107,7 +76,7 @@ type DoubleShift = (
 	old: Integer,
 	filler: Integer,
 	count: Integer,
-) => Pick<Shifted, "result" | "CF">;
+) => { readonly result: Integer; readonly CF: I32 };
 
 /** SHLD and SHRD: OF says whether the sign changed. */
 const doubleShiftBy =
@@ -182,9 +151,9 @@ const shrd = doubleShiftBy((e, width, old, filler, count) => {
 });
 
 export const SHIFT: SemanticsTable = {
-	SHL: shl,
-	SHR: shr,
-	SAR: sar,
+	SHL: shiftBy("shl"),
+	SHR: shiftBy("shr"),
+	SAR: shiftBy("sar"),
 	SHLD: shld,
 	SHRD: shrd,
 };
