@@ -77,6 +77,8 @@ export interface Operands extends Pick<PendingFlags, "kind" | "width" | "a"> {
 export type FlagState =
 	/** The note is in the locals. */
 	| "saved"
+	/** Likewise, and it is of no INC or DEC. */
+	| "plain"
 	/** The flag words are right; the note's kind need not be. */
 	| "words"
 	| PendingFlags;
@@ -181,10 +183,11 @@ export class HotFlags {
 	#saveCarry(state: FlagState): FlagState {
 		if (isStep(state)) return (state as PendingFlags).carry as FlagState;
 		const code = this.#code;
-		if (isPending(state)) {
+		if (isPending(state) || state === "plain") {
 			code.set(this.#carryKind, localGet(this.#kind));
 			code.set(this.#carryA, localGet(this.#a));
 			code.set(this.#carryNoted, localGet(this.#noted));
+			if (!isPending(state)) return "saved";
 			const a = this.#get(this.#carryA, state.width);
 			const result = this.#get(this.#carryNoted, state.width);
 			return { ...state, a, b: undefined, result, carry: undefined };

@@ -24,6 +24,7 @@ import { BUDGET, GPR, REGION_EXIT, RIP } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { packColdExit, pageDistance, unpackColdExit } from "./cold-exit.ts";
 import type { EmitForm } from "./cold-loop.ts";
+import { nodesBehindSteps } from "./flag-flow.ts";
 import { addressingOf } from "./form.ts";
 import { HotEmitter, type RegionContext } from "./hot-emitter.ts";
 import { type FlagState, HotFlags } from "./hot-flags.ts";
@@ -69,6 +70,7 @@ export class RegionBuilder {
 	readonly #status: Local<"i32">;
 	/** Record to go on at, or name of the exit. */
 	readonly #exitNote: Local<"i32">;
+	readonly #behindSteps: ReadonlySet<number>;
 	/** By block: what is known about the flags behind it. */
 	readonly #flagsBehind = new Map<number, FlagState>();
 	#exit: Label | undefined;
@@ -87,6 +89,7 @@ export class RegionBuilder {
 		this.#mode = mode;
 		this.#shape = shape;
 		this.#graph = regionGraph(shape.blocks);
+		this.#behindSteps = nodesBehindSteps(this.#graph);
 		this.#emitForm = emitForm;
 		this.#nameExit = nameExit;
 		this.#e = new StateEmitter(this.#code, context);
@@ -183,7 +186,7 @@ export class RegionBuilder {
 		const before = this.#graph.onlyPredecessor[node];
 		const known =
 			before === undefined ? undefined : this.#flagsBehind.get(before);
-		return known ?? "saved";
+		return known ?? (this.#behindSteps.has(node) ? "saved" : "plain");
 	}
 
 	/** Leaves before a checked block's first instruction when little is left. */
