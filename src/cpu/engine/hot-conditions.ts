@@ -121,11 +121,13 @@ function overflow(e: E, flags: PendingFlags): I32 {
 					: e.i32(extreme);
 			return e.eq(e.signExtend(width, result), bound as typeof result);
 		}
-		case "add": {
+		case "add":
+		case "adc": {
 			const b = secondOperand(e, flags);
 			return negative(e.and(e.xor(a, result), e.xor(b, result)));
 		}
-		case "sub": {
+		case "sub":
+		case "sbb": {
 			const b = secondOperand(e, flags);
 			return negative(e.and(e.xor(a, b), e.xor(a, result)));
 		}

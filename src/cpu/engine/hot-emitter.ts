@@ -113,6 +113,8 @@ export class HotEmitter extends ColdEmitter {
 	/** What is known about the flags here. */
 	flagState: FlagState;
 	readonly #instruction: HotInstruction;
+	/** CF as the instruction has read it. */
+	#carryRead: Pick<Operands, "carryIn"> = {};
 	/** Flag words are being written by the plain rules. */
 	#computing = false;
 
@@ -348,7 +350,10 @@ export class HotEmitter extends ColdEmitter {
 	): void {
 		if (this.#computing) super.setAddFlags(width, a, b, result);
 		else if (this.#isPlain) this.#note({ kind: "add", width, a, b, result });
-		else this.#overwrite(() => super.setAddFlags(width, a, b, result));
+		else if (this.#mnemonic === "ADC") {
+			const carryIn = this.#carryRead;
+			this.#note({ kind: "adc", width, a, b, result, ...carryIn });
+		} else this.#overwrite(() => super.setAddFlags(width, a, b, result));
 	}
 
 	override setSubFlags(
@@ -359,7 +364,10 @@ export class HotEmitter extends ColdEmitter {
 	): void {
 		if (this.#computing) super.setSubFlags(width, a, b, result);
 		else if (this.#isPlain) this.#note({ kind: "sub", width, a, b, result });
-		else this.#overwrite(() => super.setSubFlags(width, a, b, result));
+		else if (this.#mnemonic === "SBB") {
+			const carryIn = this.#carryRead;
+			this.#note({ kind: "sbb", width, a, b, result, ...carryIn });
+		} else this.#overwrite(() => super.setSubFlags(width, a, b, result));
 	}
 
 	override setLogicFlags(width: number, result: Integer): void {
@@ -420,7 +428,9 @@ export class HotEmitter extends ColdEmitter {
 	override getFlag(flag: Flag): I32 {
 		const state = this.flagState;
 		const known = isPending(state) ? fusedFlag(this, state, flag) : undefined;
-		return known === undefined ? super.getFlag(flag) : this.let(known);
+		const value = known === undefined ? super.getFlag(flag) : this.let(known);
+		if (flag === "CF") this.#carryRead = { carryIn: value };
+		return value;
 	}
 
 	override condition(code: number): I32 {
@@ -483,7 +493,11 @@ export class HotEmitter extends ColdEmitter {
 	}
 
 	get #isPlain(): boolean {
-		return PLAIN.has(this.#instruction.form.example.row.mnemonic);
+		return PLAIN.has(this.#mnemonic);
+	}
+
+	get #mnemonic(): string {
+		return this.#instruction.form.example.row.mnemonic;
 	}
 
 	#ripAt(bytes: number): Integer {

@@ -6,7 +6,7 @@
  *
  * | local | meaning |
  * | --- | --- |
- * | kind | 0: the flag words are right; else the operation and its width, and a shift's count |
+ * | kind | 0: the flag words are right; else the operation and its width, and what `COUNT_BITS` says |
  * | a, b, result | operands and result of the operation |
  * | carry kind, a, result | INC and DEC keep CF: the operation that set it |
  * | words | FLAG_RESULT and FLAG_AUX, as in `flags.ts` |
@@ -37,18 +37,23 @@ import {
 	shiftCarry,
 } from "../semantics/shift-flags.ts";
 import { FLAG_AUX, FLAG_RESULT } from "../state.ts";
-import { type ArithmeticEmitter, expr } from "./arithmetic-emitter.ts";
+import {
+	type ArithmeticEmitter,
+	expr,
+	typeBits,
+} from "./arithmetic-emitter.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 
 const OPERATIONS = [
-	...(["words", "add", "sub", "logic", "shl", "shr", "sar"] as const),
-	...(["inc", "dec"] as const),
+	...(["words", "add", "sub", "adc", "sbb", "logic"] as const),
+	...(["shl", "shr", "sar", "inc", "dec"] as const),
 ] as const;
 type Operation = (typeof OPERATIONS)[number];
-/** Bits of a note's kind below operation and width: a shift's count. */
+/** Bits of a note's kind below operation and width: a shift's count, or the carry that went into ADC or SBB. */
 const COUNT_BITS = 6;
 const COUNT_MASK = (1 << COUNT_BITS) - 1;
 const SHIFTS: ReadonlySet<Operation> = new Set(["shl", "shr", "sar"]);
+const CARRYING: ReadonlySet<Operation> = new Set(["adc", "sbb"]);
 
 /** An operation whose flags nobody has asked for. */
 export interface PendingFlags {
@@ -60,6 +65,8 @@ export interface PendingFlags {
 	readonly result: Integer;
 	/** Of a shift: by how much, not zero. */
 	readonly count?: Integer;
+	/** What went into ADC or SBB, 0 or 1. */
+	readonly carryIn?: I32;
 	/** INC and DEC: what CF is of. */
 	readonly carry: FlagState | undefined;
 }
@@ -71,6 +78,8 @@ export interface Operands extends Pick<PendingFlags, "kind" | "width" | "a"> {
 	readonly result: Integer;
 	/** Of a shift. */
 	readonly count?: number;
+	/** Of ADC and SBB. */
+	readonly carryIn?: I32;
 }
 
 /** What is known about the flags at a place in the code. */
@@ -160,9 +169,11 @@ export class HotFlags {
 
 	/** Notes an operation; what is known from here on. */
 	note(operands: Operands, before: FlagState): PendingFlags {
-		const { kind, width, a, b, count, result } = operands;
+		const { kind, width, a, b, count, carryIn, result } = operands;
 		const carry = isStepKind(kind) ? this.#saveCarry(before) : undefined;
-		this.#code.set(this.#kind, i32Const(kindNumber(operands)));
+		const number = i32Const(kindNumber(operands));
+		const kindNow = carryIn ? op("i32.or", number, expr(carryIn)) : number;
+		this.#code.set(this.#kind, kindNow);
 		this.#set(this.#noted, result);
 		if (b !== undefined || count !== undefined) this.#set(this.#a, a);
 		if (b !== undefined) this.#set(this.#b, b);
@@ -171,6 +182,7 @@ export class HotFlags {
 			...{ kind, width, a: get(this.#a), b: get(this.#b) },
 			...{ result: get(this.#noted), carry },
 			...(count !== undefined && { count: constant(width, count) }),
+			...(carryIn !== undefined && { carryIn: carryInOf(this.#kind) }),
 		};
 	}
 
@@ -190,7 +202,8 @@ export class HotFlags {
 			if (!isPending(state)) return "saved";
 			const a = this.#get(this.#carryA, state.width);
 			const result = this.#get(this.#carryNoted, state.width);
-			return { ...state, a, b: undefined, result, carry: undefined };
+			const carryIn = state.carryIn && { carryIn: carryInOf(this.#carryKind) };
+			return { ...state, ...carryIn, a, b: undefined, result };
 		}
 		if (state === "words") {
 			code.set(this.#carryKind, i32Const(0));
@@ -260,13 +273,21 @@ export class HotFlags {
 	}
 }
 
-/** The second operand: b = a - result for SUB, result - a for ADD. */
+/** What went into the ADC or SBB of a note. */
+function carryInOf(kind: Local<"i32">): I32 {
+	return op("i32.and", localGet(kind), i32Const(1)) as Value as I32;
+}
+
+/** The second operand: b = a - result for SUB, result - a for ADD, less what went in. */
 export function secondOperand(
 	e: ArithmeticEmitter,
-	{ kind, a, b, result }: PendingFlags,
+	{ kind, a, b, carryIn, result }: PendingFlags,
 ): Integer {
 	if (b !== undefined) return b;
-	return kind === "sub" ? e.sub(a, result) : e.sub(result, a);
+	const isSum = kind === "add" || kind === "adc";
+	const difference = isSum ? e.sub(result, a) : e.sub(a, result);
+	if (carryIn === undefined) return difference;
+	return e.sub(difference, e.toWidth(typeBits(a) as 32 | 64, carryIn));
 }
 
 /** CF of what is no step, 0 or 1. */
@@ -276,7 +297,11 @@ export function carryOut(e: ArithmeticEmitter, flags: PendingFlags): I32 {
 	if (kind === "add") return e.ltU(u(result), u(a));
 	if (kind === "logic") return e.i32(0);
 	if (flags.count !== undefined) return shiftCarry(e, shiftOf(flags));
-	return e.ltU(u(a), u(secondOperand(e, flags)));
+	if (flags.carryIn === undefined) {
+		return e.ltU(u(a), u(secondOperand(e, flags)));
+	}
+	const [low, high] = kind === "adc" ? [u(result), u(a)] : [u(a), u(result)];
+	return e.or(e.ltU(low, high), e.and(e.eq(low, high), flags.carryIn));
 }
 
 /** Name, parameters and results of `settle` for code of 32 bits or 64. */
@@ -312,9 +337,11 @@ export function defineSettle(
 		const count = SHIFTS.has(kind) && {
 			count: e.toWidth(width === 64 ? 64 : 32, masked),
 		};
+		const carryIn = CARRYING.has(kind) && { carryIn: masked };
 		return {
 			...{ kind, width, a, b: undefined, result, carry: undefined },
 			...count,
+			...carryIn,
 		};
 	};
 	const aux = code.local("i32");
@@ -380,22 +407,15 @@ function dispatch(
 /** Sets the flag words by the rules of `e`; for INC and DEC, CF is in FLAG_AUX. */
 export function computeFlags(e: StateEmitter, flags: PendingFlags): void {
 	const { kind, width, a, result } = flags;
+	const b = () => e.let(secondOperand(e, flags)) as Integer;
 	switch (kind) {
 		case "add":
-			e.setAddFlags(
-				width,
-				a,
-				e.let(secondOperand(e, flags)) as Integer,
-				result,
-			);
+		case "adc":
+			e.setAddFlags(width, a, b(), result);
 			break;
 		case "sub":
-			e.setSubFlags(
-				width,
-				a,
-				e.let(secondOperand(e, flags)) as Integer,
-				result,
-			);
+		case "sbb":
+			e.setSubFlags(width, a, b(), result);
 			break;
 		case "logic":
 			e.setLogicFlags(width, result);
