@@ -153,16 +153,14 @@ const cwd: Semantics = (e, form) => {
 
 /**
  * The source is read, and may fault, whatever the condition; and the register
- * is written in any case, which in 64-bit mode clears its upper half.
+ * is written in any case, which in 64-bit mode clears its upper half. The
+ * condition comes last: only beside the choice do the two become one.
  */
 const cmov: Semantics = (e, form) => {
 	const [destination, source] = pair(form);
-	const chosen = e.select(
-		conditionOf(e, form),
-		source.read(),
-		destination.read(),
-	);
-	destination.write(chosen);
+	const moved = source.read();
+	const kept = destination.read();
+	destination.write(e.select(conditionOf(e, form), moved, kept));
 };
 
 const setcc: Semantics = (e, form) => first(form).write(conditionOf(e, form));
