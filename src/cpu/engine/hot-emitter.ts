@@ -113,6 +113,8 @@ export class HotEmitter extends ColdEmitter {
 	/** What is known about the flags here. */
 	flagState: FlagState;
 	readonly #instruction: HotInstruction;
+	/** How many arms and loops are being generated, one inside the other. */
+	#arms = 0;
 	/** CF as the instruction has read it. */
 	#carryRead: Pick<Operands, "carryIn"> = {};
 	/** Flag words are being written by the plain rules. */
@@ -208,7 +210,9 @@ export class HotEmitter extends ColdEmitter {
 		let changed = false;
 		const arm = (body: () => void) => () => {
 			this.flagState = before;
+			this.#arms++;
 			body();
+			this.#arms--;
 			changed ||= this.flagState !== before;
 		};
 		super.if(test, arm(then), otherwise && arm(otherwise));
@@ -217,7 +221,10 @@ export class HotEmitter extends ColdEmitter {
 
 	override loop(body: (again: (condition?: I32) => void) => void): void {
 		this.flagState = "saved";
+		this.#instruction.registers.forgetLowBytes();
+		this.#arms++;
 		super.loop(body);
+		this.#arms--;
 		this.flagState = "saved";
 	}
 
@@ -267,6 +274,8 @@ export class HotEmitter extends ColdEmitter {
 		const { registers, flags, budget, behind } = this.#instruction;
 		const index = registers.indexOf(place);
 		if (index >= 0) {
+			const byte = size === 1 && (place & 7) === 0 && registers.lowByte(index);
+			if (byte) return this.copy(localGet(byte));
 			const whole = this.copy(localGet(registers.read(index))) as Integer;
 			return this.#part(whole, place & 7, size);
 		}
@@ -316,11 +325,13 @@ export class HotEmitter extends ColdEmitter {
 		index: number,
 		byte: number,
 		size: number,
-		value: Integer,
+		written: Integer,
 	): void {
 		const { registers } = this.#instruction;
 		const local = registers.write(index);
 		const width = registers.width;
+		const kept = byte === 0 && this.#keepLowByte(index, size, written);
+		const value = kept || written;
 		// Four bytes alone are the low half of a 64-bit register kept as it is.
 		if (size === 8 || (size === 4 && width === 32)) {
 			this.code.set(local, expr(this.toWidth(width, value)));
@@ -333,11 +344,26 @@ export class HotEmitter extends ColdEmitter {
 				? this.i64(BigInt.asIntN(64, bits))
 				: this.i32(Number(BigInt.asIntN(32, bits)));
 		const old = localGet(local) as Value as Integer;
-		const kept = this.and(old, constant(~mask));
+		const rest = this.and(old, constant(~mask));
 		const wide = this.toWidth(width, value);
 		const shifted = this.shl(wide, this.constant(width, byte * 8));
-		const merged = this.or(kept, this.and(shifted, constant(mask)));
+		const merged = this.or(rest, this.and(shifted, constant(mask)));
 		this.code.set(local, expr(merged));
+	}
+
+	/** For a write of the register's low end: the byte, if it is kept; in an arm, which may not be run, it only ends what was known. */
+	#keepLowByte(
+		index: number,
+		size: number,
+		value: Integer,
+	): Integer | undefined {
+		const { registers } = this.#instruction;
+		registers.forgetLowByte(index);
+		if (size !== 1 || this.#arms > 0) return undefined;
+		const byte = this.and(this.wrap(value), this.i32(0xff));
+		const local = registers.keepLowByte(index);
+		this.code.set(local, expr(byte));
+		return localGet(local) as Value as I32;
 	}
 
 	// Flags that wait

@@ -4,6 +4,10 @@
  * TLB masks). Each is loaded on entry if the region uses it at all; registers
  * that the region writes are stored on the way out.
  *
+ * A low byte that was written by itself is kept beside its register until the
+ * end of the block: compilers write it to read it, and taking it out of the
+ * register that it has just been put into takes four steps.
+ *
  * @journey E:720 State that stays in registers
  */
 
@@ -44,6 +48,10 @@ export class HotRegisters {
 	readonly #general: Local<"i32" | "i64">[];
 	readonly #constants: readonly Field[];
 	readonly #invariants = new Map<number, Invariant>();
+	/** By register: where its low byte is kept. */
+	readonly #lowBytes = new Map<number, Local<"i32">>();
+	/** Registers whose low byte is there now. */
+	readonly #known = new Set<number>();
 
 	/** `loadsSegments`: some instruction does. */
 	constructor(code: FunctionBuilder, long: boolean, loadsSegments: boolean) {
@@ -71,6 +79,31 @@ export class HotRegisters {
 	write(index: number): Local<"i32" | "i64"> {
 		this.written.add(index);
 		return this.read(index);
+	}
+
+	/** Where a register's low byte is, zero-extended, if it was written by itself. */
+	lowByte(index: number): Local<"i32"> | undefined {
+		return this.#known.has(index) ? this.#lowBytes.get(index) : undefined;
+	}
+
+	/** Keeps a low byte, which the caller sets, until something else is written. */
+	keepLowByte(index: number): Local<"i32"> {
+		let local = this.#lowBytes.get(index);
+		if (local === undefined) {
+			local = this.#code.lasting("i32");
+			this.#lowBytes.set(index, local);
+		}
+		this.#known.add(index);
+		return local;
+	}
+
+	forgetLowByte(index: number): void {
+		this.#known.delete(index);
+	}
+
+	/** Where control may come from elsewhere. */
+	forgetLowBytes(): void {
+		this.#known.clear();
 	}
 
 	/** The local of a field that cannot change; undefined = it can. */

@@ -159,6 +159,7 @@ export class RegionBuilder {
 		this.#takeBudget(block, this.#graph.checked.has(node));
 		const bails: Bail[] = [];
 		const { instructions } = block;
+		this.#registers.forgetLowBytes();
 		let behind: FlagState = this.#flagsBefore(node);
 		code.block((done) => {
 			const labels: Label[] = [];
@@ -256,6 +257,7 @@ export class RegionBuilder {
 			});
 			return flagState;
 		}
+		this.#registers.forgetLowBytes();
 		code.loop((again) => {
 			emit(() => this.#repeat(instruction, place.left, again));
 		});
