@@ -7,7 +7,7 @@
  * @journey E:730 The same emitter, knowing more
  */
 
-import { i32Value, integerConstant } from "../../wasm/constant.ts";
+import { i32Value } from "../../wasm/constant.ts";
 import {
 	call,
 	type Expression,
@@ -18,29 +18,16 @@ import {
 import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
 import type { LoadOpName } from "../../wasm/opcodes.ts";
 import type { FunctionRef, Local } from "../../wasm/references.ts";
-import { AUX_CF_SHIFT } from "../flags.ts";
 import type {
-	Flag,
 	I32,
 	I64,
 	Integer,
 	SystemName,
 	Value,
 } from "../semantics/emitter.ts";
-import type { MadeShift } from "../semantics/shift-flags.ts";
-import { BUDGET, FLAG_AUX, ZERO } from "../state.ts";
+import { BUDGET, ZERO } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
-import { ColdEmitter } from "./cold-emitter.ts";
-import type { ColdForm } from "./form.ts";
-import { fusedCondition, fusedFlag } from "./hot-conditions.ts";
-import {
-	computeFlags,
-	type FlagState,
-	type HotFlags,
-	isPending,
-	type Operands,
-	type PendingFlags,
-} from "./hot-flags.ts";
+import { type FlagInstruction, HotFlagEmitter } from "./hot-flag-emitter.ts";
 import type { HotRegisters } from "./hot-registers.ts";
 import type { InstructionContext, Intent } from "./instruction-emitter.ts";
 import { RECORD_LENGTH, RECORD_PAGE_OFFSET } from "./record.ts";
@@ -73,16 +60,12 @@ export interface RegionContext extends InstructionContext {
 }
 
 /** Where an instruction stands in its region. */
-export interface HotInstruction {
-	readonly form: ColdForm;
+export interface HotInstruction extends FlagInstruction {
 	/** The record's bytes. */
 	readonly record: DataView;
 	/** From the start of the region's first page to that of the instruction's. */
 	readonly distance: number;
 	readonly registers: HotRegisters;
-	readonly flags: HotFlags;
-	/** What is known about the flags before it. */
-	readonly flagState: FlagState;
 	readonly ripPage: Local<"i64">;
 	/** Instructions that may still run, the rest of this block not included. */
 	readonly budget: Local<"i32">;
@@ -100,32 +83,22 @@ export interface HotInstruction {
 }
 
 const VECTOR_BYTES = 16;
-/** Mnemonics that set flags of exactly a + b or a - b. */
-const PLAIN = new Set([
-	...["ADD", "XADD", "SUB", "CMP", "NEG", "CMPXCHG", "SCAS", "CMPS"],
-]);
 
-export class HotEmitter extends ColdEmitter {
+export class HotEmitter extends HotFlagEmitter {
 	declare readonly context: RegionContext;
 	ending: Ending = "next";
 	/** Condition of a conditional ending. */
 	taken: I32 | undefined;
-	/** What is known about the flags here. */
-	flagState: FlagState;
 	readonly #instruction: HotInstruction;
 	/** How many arms and loops are being generated, one inside the other. */
 	#arms = 0;
-	/** CF as the instruction has read it. */
-	#carryRead: Pick<Operands, "carryIn"> = {};
-	/** Flag words are being written by the plain rules. */
-	#computing = false;
 
 	constructor(
 		code: FunctionBuilder,
 		context: RegionContext,
 		instruction: HotInstruction,
 	) {
-		super(code, context, instruction.form, {
+		super(code, context, instruction, {
 			record: instruction.budget,
 			ripPage: instruction.ripPage,
 			bail: instruction.bail,
@@ -141,7 +114,6 @@ export class HotEmitter extends ColdEmitter {
 			leave: () => code.br(instruction.bail),
 		});
 		this.#instruction = instruction;
-		this.flagState = instruction.flagState;
 	}
 
 	/** A field of the record, as a constant. */
@@ -281,7 +253,7 @@ export class HotEmitter extends ColdEmitter {
 		}
 		const flag = flags.localOf(place);
 		if (flag !== undefined) {
-			if (!this.#computing) this.settleFlags();
+			if (!this.computing) this.settleFlags();
 			return this.copy(localGet(flag));
 		}
 		if (place === BUDGET.offset) {
@@ -310,7 +282,7 @@ export class HotEmitter extends ColdEmitter {
 		const flag = flags.localOf(place);
 		if (flag === undefined) super.stateStore(at, offset, size, value);
 		else {
-			if (!this.#computing) this.settleFlags();
+			if (!this.computing) this.settleFlags();
 			this.code.set(flag, expr(value));
 		}
 	}
@@ -366,166 +338,6 @@ export class HotEmitter extends ColdEmitter {
 		return localGet(local) as Value as I32;
 	}
 
-	// Flags that wait
-
-	override setAddFlags(
-		width: number,
-		a: Integer,
-		b: Integer,
-		result: Integer,
-	): void {
-		if (this.#computing) super.setAddFlags(width, a, b, result);
-		else if (this.#isPlain) this.#note({ kind: "add", width, a, b, result });
-		else if (this.#mnemonic === "ADC") {
-			const carryIn = this.#carryRead;
-			this.#note({ kind: "adc", width, a, b, result, ...carryIn });
-		} else this.#overwrite(() => super.setAddFlags(width, a, b, result));
-	}
-
-	override setSubFlags(
-		width: number,
-		a: Integer,
-		b: Integer,
-		result: Integer,
-	): void {
-		if (this.#computing) super.setSubFlags(width, a, b, result);
-		else if (this.#isPlain) this.#note({ kind: "sub", width, a, b, result });
-		else if (this.#mnemonic === "SBB") {
-			const carryIn = this.#carryRead;
-			this.#note({ kind: "sbb", width, a, b, result, ...carryIn });
-		} else this.#overwrite(() => super.setSubFlags(width, a, b, result));
-	}
-
-	override setLogicFlags(width: number, result: Integer): void {
-		if (this.#computing) super.setLogicFlags(width, result);
-		else this.#note({ kind: "logic", width, a: result, result });
-	}
-
-	override setIncFlags(width: number, result: Integer): void {
-		if (this.#computing) super.setIncFlags(width, result);
-		else this.#note({ kind: "inc", width, a: result, result });
-	}
-
-	override setDecFlags(width: number, result: Integer): void {
-		if (this.#computing) super.setDecFlags(width, result);
-		else this.#note({ kind: "dec", width, a: result, result });
-	}
-
-	override setShiftFlags(shift: MadeShift): void {
-		const count = integerConstant(expr(shift.count));
-		if (this.#computing) super.setShiftFlags(shift);
-		else if (count === undefined) {
-			this.#overwrite(() => super.setShiftFlags(shift));
-		} else {
-			const { kind, width, old: a, result } = shift;
-			this.#note({ kind, width, a, result, count });
-		}
-	}
-
-	override setFlagsFrom(
-		width: number,
-		result: Integer,
-		flags: { CF: I32; OF: I32; AF: I32 },
-	): void {
-		this.#overwrite(() => super.setFlagsFrom(width, result, flags));
-	}
-
-	override setFlags(flags: Partial<Record<Flag, I32>>): void {
-		const names = Object.keys(flags) as Flag[];
-		if (names.every((name) => name === "CF" || name === "OF")) {
-			this.settleFlags();
-			this.#compute(() => super.setFlags(flags));
-			return;
-		}
-		const all = ALL_FLAGS.map((name) => {
-			const value = this.let(flags[name] ?? this.getFlag(name));
-			return [name, value] as const;
-		});
-		const whole = Object.fromEntries(all) as Record<Flag, I32>;
-		this.#overwrite(() => super.setFlags(whole));
-	}
-
-	override writeEflags(image: I32, mask: I32): void {
-		const value = this.let(image);
-		const bits = this.let(mask);
-		this.#overwrite(() => super.writeEflags(value, bits));
-	}
-
-	override getFlag(flag: Flag): I32 {
-		const state = this.flagState;
-		const known = isPending(state) ? fusedFlag(this, state, flag) : undefined;
-		const value = known === undefined ? super.getFlag(flag) : this.let(known);
-		if (flag === "CF") this.#carryRead = { carryIn: value };
-		return value;
-	}
-
-	override condition(code: number): I32 {
-		const state = this.flagState;
-		const known = isPending(state)
-			? fusedCondition(this, state, code >> 1)
-			: undefined;
-		if (known === undefined) return super.condition(code);
-		return this.let(code & 1 ? this.eqz(known) : known);
-	}
-
-	/** PUSHF reads them all. */
-	override readEflags(): I32 {
-		this.settleFlags();
-		return super.readEflags();
-	}
-
-	/** Computes what is pending into the flag words. */
-	settleFlags(): void {
-		const state = this.flagState;
-		if (state === "words") return;
-		if (isPending(state) && this.#carryKnown(state)) {
-			this.#overwrite(() => {
-				if (isPending(state.carry ?? "words")) {
-					const carry = fusedFlag(this, state.carry as PendingFlags, "CF");
-					const aux = this.shl(carry as I32, this.i32(AUX_CF_SHIFT));
-					this.writeState(FLAG_AUX, aux);
-				}
-				computeFlags(this, state);
-			});
-			return;
-		}
-		this.#instruction.flags.settleToLocals(this);
-		this.#instruction.flags.noteWords();
-		this.flagState = "words";
-	}
-
-	/** Whether `state` can be computed here, without what only the saved note knows. */
-	#carryKnown({ carry }: PendingFlags): boolean {
-		return carry !== "saved";
-	}
-
-	/** Runs code that replaces both flag words, by the plain rules. */
-	#overwrite(write: () => void): void {
-		this.#compute(write);
-		this.#instruction.flags.noteWords();
-		this.flagState = "words";
-	}
-
-	#compute(write: () => void): void {
-		const outer = this.#computing;
-		this.#computing = true;
-		write();
-		this.#computing = outer;
-	}
-
-	#note(operands: Operands): void {
-		const { flags } = this.#instruction;
-		this.flagState = flags.note(operands, this.flagState);
-	}
-
-	get #isPlain(): boolean {
-		return PLAIN.has(this.#mnemonic);
-	}
-
-	get #mnemonic(): string {
-		return this.#instruction.form.example.row.mnemonic;
-	}
-
 	#ripAt(bytes: number): Integer {
 		const { ripPage, record, distance } = this.#instruction;
 		const page = localGet(ripPage) as Value as I64;
@@ -534,8 +346,6 @@ export class HotEmitter extends ColdEmitter {
 		return this.let(this.long ? rip : this.wrap(rip)) as Integer;
 	}
 }
-
-const ALL_FLAGS: readonly Flag[] = ["CF", "PF", "AF", "ZF", "SF", "OF"];
 
 function typeWidth(value: Integer): 32 | 64 {
 	return (value as Expression).type === "i64" ? 64 : 32;
