@@ -94,13 +94,9 @@ export class ScatteredBytes {
 		lengthBytes: number,
 		take: (source: Uint8Array, at: number) => boolean,
 	): number {
-		let taken = 0;
-		this.#eachPiece(offset, lengthBytes, (address, length, at) => {
-			if (at !== taken) return;
-			const source = this.#memory.bytes.subarray(address, address + length);
-			if (take(source, at)) taken += length;
-		});
-		return taken;
+		return this.#whileTrue(offset, lengthBytes, (address, length, at) =>
+			take(this.#memory.bytes.subarray(address, address + length), at),
+		);
 	}
 
 	/** Likewise has `fill` write to it; late, it is not asked, as `write`. */
@@ -110,15 +106,9 @@ export class ScatteredBytes {
 		fill: (target: Uint8Array, at: number) => boolean,
 	): number {
 		if (this.#life.ended) return 0;
-		let filled = 0;
-		this.#eachPiece(offset, lengthBytes, (address, length, at) => {
-			if (at !== filled) return;
-			const isFull = this.#memory.writeBy(address, length, (target) =>
-				fill(target, at),
-			);
-			if (isFull) filled += length;
-		});
-		return filled;
+		return this.#whileTrue(offset, lengthBytes, (address, length, at) =>
+			this.#memory.writeBy(address, length, (target) => fill(target, at)),
+		);
 	}
 
 	/** Makes all of it zero; late, it goes nowhere, as `write`. */
@@ -132,6 +122,19 @@ export class ScatteredBytes {
 	/** Where the pieces lie, in their order. */
 	forEachPiece(visit: (address: number, lengthBytes: number) => void): void {
 		this.#eachPiece(0, this.#lengthBytes, visit);
+	}
+
+	/** As many bytes as pieces were visited with success, up to the first without. */
+	#whileTrue(
+		offset: number,
+		lengthBytes: number,
+		visit: (address: number, lengthBytes: number, at: number) => boolean,
+	): number {
+		let done = 0;
+		this.#eachPiece(offset, lengthBytes, (address, length, at) => {
+			if (at === done && visit(address, length, at)) done += length;
+		});
+		return done;
 	}
 
 	#eachPiece(
