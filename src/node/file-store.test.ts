@@ -107,10 +107,11 @@ describe("a disk in a file", () => {
 			await writeFile(path, filled(700, 3));
 			const file = await open(path, "r+");
 			const inPlace = reluctantly(file.fd);
-			const store = new FileStore(noPool, { ...TRAITS, inPlace });
-			expect(store.writeNow(256, filled(512, 4))).toBe(true);
+			// One for each call: on a busy machine the first may count as slow.
+			const store = () => new FileStore(noPool, { ...TRAITS, inPlace });
+			expect(store().writeNow(256, filled(512, 4))).toBe(true);
 			const bytes = filled(1024, 9);
-			expect(store.readNow(0, bytes)).toBe(true);
+			expect(store().readNow(0, bytes)).toBe(true);
 			await file.close();
 			expect([255, 256, 767, 768, 1023].map((at) => bytes[at])).toEqual([
 				3, 4, 4, 0, 0,
