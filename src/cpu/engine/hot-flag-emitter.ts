@@ -26,10 +26,13 @@ import {
 import type { InstructionContext } from "./instruction-emitter.ts";
 
 const ALL_FLAGS: readonly Flag[] = ["CF", "PF", "AF", "ZF", "SF", "OF"];
-/** Mnemonics that set flags of exactly a + b or a - b. */
-const PLAIN = new Set([
-	...["ADD", "XADD", "SUB", "CMP", "NEG", "CMPXCHG", "SCAS", "CMPS"],
-]);
+
+/** What is noted of instructions that set flags of a sum or a difference; of the others' the flags are computed. */
+const NOTED: Readonly<Record<string, "add" | "adc" | "sub" | "sbb">> = {
+	...{ ADD: "add", XADD: "add", ADC: "adc", SBB: "sbb" },
+	...{ SUB: "sub", CMP: "sub", NEG: "sub", CMPXCHG: "sub" },
+	...{ SCAS: "sub", CMPS: "sub" },
+};
 
 /** An instruction, as far as flags are concerned. */
 export interface FlagInstruction {
@@ -68,11 +71,9 @@ export abstract class HotFlagEmitter extends ColdEmitter {
 		result: Integer,
 	): void {
 		if (this.computing) super.setAddFlags(width, a, b, result);
-		else if (this.#isPlain) this.#note({ kind: "add", width, a, b, result });
-		else if (this.#mnemonic === "ADC") {
-			const carryIn = this.#carryRead;
-			this.#note({ kind: "adc", width, a, b, result, ...carryIn });
-		} else this.#overwrite(() => super.setAddFlags(width, a, b, result));
+		else if (!this.#noteSum(width, a, b, result)) {
+			this.#overwrite(() => super.setAddFlags(width, a, b, result));
+		}
 	}
 
 	override setSubFlags(
@@ -82,11 +83,18 @@ export abstract class HotFlagEmitter extends ColdEmitter {
 		result: Integer,
 	): void {
 		if (this.computing) super.setSubFlags(width, a, b, result);
-		else if (this.#isPlain) this.#note({ kind: "sub", width, a, b, result });
-		else if (this.#mnemonic === "SBB") {
-			const carryIn = this.#carryRead;
-			this.#note({ kind: "sbb", width, a, b, result, ...carryIn });
-		} else this.#overwrite(() => super.setSubFlags(width, a, b, result));
+		else if (!this.#noteSum(width, a, b, result)) {
+			this.#overwrite(() => super.setSubFlags(width, a, b, result));
+		}
+	}
+
+	/** Whether there is a note for what the instruction does. */
+	#noteSum(width: number, a: Integer, b: Integer, result: Integer): boolean {
+		const kind = NOTED[this.#mnemonic];
+		if (kind === undefined) return false;
+		const wentIn = kind === "adc" || kind === "sbb" ? this.#carryRead : {};
+		this.#note({ kind, width, a, b, result, ...wentIn });
+		return true;
 	}
 
 	override setLogicFlags(width: number, result: Integer): void {
@@ -208,9 +216,5 @@ export abstract class HotFlagEmitter extends ColdEmitter {
 
 	#note(operands: Operands): void {
 		this.flagState = this.#flags.note(operands, this.flagState);
-	}
-
-	get #isPlain(): boolean {
-		return PLAIN.has(this.#mnemonic);
 	}
 }
