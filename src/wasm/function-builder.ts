@@ -47,9 +47,14 @@ import { truthOf } from "./simplify.ts";
 export interface Label {
 	/** How many labels were open around it. */
 	readonly depth: number;
+	/** Branches to it are rarely taken. */
+	readonly isRare: boolean;
 	/** Whether anything branches to it (so far). */
 	used?: boolean;
 }
+
+/** How often a way is taken: engines lay what is rare aside, and keep its needs from what is not. */
+export type Frequency = "usual" | "rare";
 
 /** The block type of a block that takes nothing and leaves nothing. */
 const EMPTY_BLOCK_TYPE = 0x40;
@@ -61,6 +66,8 @@ export class FunctionBuilder {
 	readonly #code: ByteWriter;
 	readonly #locals: Locals;
 	readonly #encoder: ExpressionEncoder;
+	/** Where in the code branches are that are rarely taken. */
+	#rare: number[] = [];
 	/** Open blocks, outermost first; undefined for an `if`, which has no label. */
 	readonly #open: (Label | undefined)[] = [];
 
@@ -104,7 +111,12 @@ export class FunctionBuilder {
 	atStart(body: () => void): void {
 		if (this.#open.length !== 0) throw new Error("atStart: a block is open");
 		const length = this.#code.length;
+		const rare = this.#rare;
+		this.#rare = [];
 		body();
+		const added = this.#code.length - length;
+		const before = this.#rare.map((at) => at - length);
+		this.#rare = [...before, ...rare.map((at) => at + added)];
 		this.#code.rotate(length);
 	}
 
@@ -210,18 +222,23 @@ export class FunctionBuilder {
 		for (const _ of node.results) this.#code.byte(CONTROL_OPCODES.drop);
 	}
 
-	/** Code which a branch to the label leaves at its end. */
-	block(body: (label: Label) => void): void {
-		this.#nested(CONTROL_OPCODES.block, body);
+	/** Code which a branch to the label leaves at its end, as often as is said. */
+	block(body: (label: Label) => void, branches: Frequency = "usual"): void {
+		this.#nested(CONTROL_OPCODES.block, body, branches);
 	}
 
 	/** Code which a branch to the label starts anew; its end is left as usual. */
 	loop(body: (label: Label) => void): void {
-		this.#nested(CONTROL_OPCODES.loop, body);
+		this.#nested(CONTROL_OPCODES.loop, body, "usual");
 	}
 
-	/** Of a constant condition, only the side which will run is written. */
-	if(condition: Expression, then: () => void, otherwise?: () => void): void {
+	/** Of a constant condition, only the side which will run is written; `holds` says how often that is the first. */
+	if(
+		condition: Expression,
+		then: () => void,
+		otherwise?: () => void,
+		holds: Frequency = "usual",
+	): void {
 		checkType("if", "i32", condition);
 		const known = i32Value(condition);
 		if (known !== undefined) {
@@ -230,6 +247,7 @@ export class FunctionBuilder {
 			return;
 		}
 		this.#encoder.encode(truthOf(condition));
+		if (holds === "rare") this.#rare.push(this.#code.length);
 		this.#code.byte(CONTROL_OPCODES.if);
 		this.#code.byte(EMPTY_BLOCK_TYPE);
 		this.#open.push(undefined);
@@ -258,6 +276,7 @@ export class FunctionBuilder {
 		}
 		const relativeDepth = this.#relativeDepth(label);
 		this.#encoder.encode(truthOf(condition));
+		if (label.isRare) this.#rare.push(this.#code.length);
 		this.#code.byte(CONTROL_OPCODES.br_if);
 		this.#code.u32(relativeDepth);
 	}
@@ -341,8 +360,8 @@ export class FunctionBuilder {
 		this.#code.byte(0);
 	}
 
-	/** Writes declarations and code as the module's code section wants them. */
-	encodeBody(writer: ByteWriter): void {
+	/** Writes declarations and code as the module's code section wants them; returns where from the declarations on rare branches are. */
+	encodeBody(writer: ByteWriter): readonly number[] {
 		if (this.#open.length !== 0) {
 			throw new Error("the function is finished inside one of its blocks");
 		}
@@ -357,10 +376,16 @@ export class FunctionBuilder {
 		writer.raw(this.#code.view());
 		if (isOpenEnded) writer.byte(CONTROL_OPCODES.unreachable);
 		writer.byte(CONTROL_OPCODES.end);
+		return this.#rare.map((at) => declarations.length + at);
 	}
 
-	#nested(opcode: number, body: (label: Label) => void): void {
-		const label: Label = { depth: this.#open.length };
+	#nested(
+		opcode: number,
+		body: (label: Label) => void,
+		branches: Frequency,
+	): void {
+		const isRare = branches === "rare";
+		const label: Label = { depth: this.#open.length, isRare };
 		this.#code.byte(opcode);
 		this.#code.byte(EMPTY_BLOCK_TYPE);
 		this.#open.push(label);

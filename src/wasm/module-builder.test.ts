@@ -1,5 +1,6 @@
 /** Whole modules: their sections as the engine sees them. */
 import { describe, expect, it } from "vitest";
+import { ByteWriter } from "./byte-writer.ts";
 import {
 	call,
 	f64Const,
@@ -164,5 +165,45 @@ describe("ModuleBuilder", () => {
 		expect(() => module.defineGlobal("i32", false, computed)).toThrow(
 			/must be constant/,
 		);
+	});
+
+	it("tells engines which branches are rarely taken, and where they are", () => {
+		const module = new ModuleBuilder();
+		module.importFunction("env", "other", [], []);
+		defineConstant(module, "first", 1);
+		const run = module.declareFunction(["i32"], ["i32"]);
+		const body = new FunctionBuilder(["i32"], ["i32"]);
+		body.local("i64");
+		body.block((out) => {
+			body.block((usual) => body.brIf(usual, localGet(body.param(0))));
+			body.brIf(out, localGet(body.param(0)));
+			const leave = () => body.return(i32Const(1));
+			body.if(localGet(body.param(0)), leave, undefined, "rare");
+		}, "rare");
+		body.return(i32Const(2));
+		body.atStart(() => {
+			const leave = () => body.return(i32Const(3));
+			body.if(op("i32.eqz", localGet(body.param(0))), leave, undefined, "rare");
+		});
+		module.defineFunction(run, body);
+		const bytes = module.toBytes();
+
+		const compiled = new WebAssembly.Module(bytes);
+		const name = "metadata.code.branch_hint";
+		const sections = WebAssembly.Module.customSections(compiled, name);
+		const [count, index, hints, ...entries] = new Uint8Array(
+			sections[0] as ArrayBuffer,
+		);
+		expect([count, index, hints]).toEqual([1, 2, 3]);
+		const written = new ByteWriter();
+		body.encodeBody(written);
+		// Behind the body's size.
+		const code = written.toBytes().subarray(1);
+		const [ifCode, brIfCode] = [0x04, 0x0d];
+		for (const [i, opcode] of [ifCode, brIfCode, ifCode].entries()) {
+			const [offset, size, likely] = entries.slice(i * 3);
+			expect([size, likely]).toEqual([1, 0]);
+			expect(code[offset as number]).toBe(opcode);
+		}
 	});
 });

@@ -48,6 +48,10 @@ const LIMITS_HAS_MAXIMUM = 0x01;
 const LIMITS_SHARED = 0x02;
 /** Subsection of the "name" custom section which holds function names. */
 const FUNCTION_NAMES = 1;
+/** The custom section in front of the code ("Branch Hinting" proposal), the size of a hint and what it says. */
+const BRANCH_HINTS = "metadata.code.branch_hint";
+const HINT_BYTES = 1;
+const HINT_UNLIKELY = 0;
 
 /** What a body has besides its code, nearly always: size, locals, end. */
 const BODY_EXTRA_BYTES = 32;
@@ -267,7 +271,7 @@ export class ModuleBuilder {
 			0,
 		);
 		const code = new Section(codeBytes);
-		for (const body of bodies) body.encodeBody(code.next());
+		const rare = bodies.map((body) => body.encodeBody(code.next()));
 		const module = new ByteWriter(code.content.length + 1024);
 		module.raw(HEADER);
 		writeSection(module, SECTION.type, this.#typeSection);
@@ -277,6 +281,7 @@ export class ModuleBuilder {
 		writeSection(module, SECTION.global, this.#globals);
 		writeSection(module, SECTION.export, this.#exports);
 		writeSection(module, SECTION.element, this.#elements);
+		writeBranchHints(module, this.#importedFunctions, rare);
 		writeSection(module, SECTION.code, code);
 		if (this.#withNames) writeNames(module, this.#functions);
 		return module.toBytes();
@@ -370,6 +375,31 @@ function writeNames(
 	section.name("name");
 	section.byte(FUNCTION_NAMES);
 	section.sized(names);
+	module.byte(SECTION.custom);
+	module.sized(section);
+}
+
+/** `rare`: of each function from number `first` on, where in its body branches are that are rarely taken. */
+function writeBranchHints(
+	module: ByteWriter,
+	first: number,
+	rare: readonly (readonly number[])[],
+): void {
+	const count = rare.filter(({ length }) => length > 0).length;
+	if (count === 0) return;
+	const section = new ByteWriter(1024);
+	section.name(BRANCH_HINTS);
+	section.u32(count);
+	for (const [i, offsets] of rare.entries()) {
+		if (offsets.length === 0) continue;
+		section.u32(first + i);
+		section.u32(offsets.length);
+		for (const offset of offsets) {
+			section.u32(offset);
+			section.u32(HINT_BYTES);
+			section.byte(HINT_UNLIKELY);
+		}
+	}
 	module.byte(SECTION.custom);
 	module.sized(section);
 }

@@ -172,7 +172,7 @@ export class RegionBuilder {
 				code.block((label) => {
 					labels[index] = label;
 					nest(index - 1);
-				});
+				}, "rare");
 				if (labels[index]?.used) this.#emitBail(bails[index] as Bail);
 			};
 			nest(instructions.length - 1);
@@ -198,7 +198,8 @@ export class RegionBuilder {
 		const budget = this.#get(this.#budget) as I32;
 		if (checked) {
 			const most = e.i32(this.#shape.instructions);
-			this.#code.if(expr(e.ltU(budget, most)), () => this.#leaveCold(first, 0));
+			const leave = () => this.#leaveCold(first, 0);
+			this.#code.if(expr(e.ltU(budget, most)), leave, undefined, "rare");
 		}
 		const count = e.i32(instructions.length);
 		this.#code.set(this.#budget, expr(e.sub(budget, count)));
@@ -273,9 +274,8 @@ export class RegionBuilder {
 		const e = this.#e;
 		const budget = this.#get(this.#budget) as I32;
 		const most = e.i32(this.#shape.instructions);
-		this.#code.if(expr(e.leU(budget, most)), () => {
-			this.#leaveCold(instruction, left - 1);
-		});
+		const leave = () => this.#leaveCold(instruction, left - 1);
+		this.#code.if(expr(e.leU(budget, most)), leave, undefined, "rare");
 		this.#code.set(this.#budget, expr(e.sub(budget, e.i32(1))));
 		this.#code.br(again);
 	}
