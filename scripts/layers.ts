@@ -97,6 +97,7 @@ export const layers: readonly Layer[] = [
 			"cpu/*",
 			"cpu/mmu/tlb.ts",
 			"cpu/mmu/linear-address.ts",
+			"cpu/mmu/page-memos.ts",
 			"cpu/engine/status.ts",
 		],
 		mayImportTypes: ["cpu/semantics/"],

@@ -15,10 +15,12 @@ export class StateView {
 	/** Where this vCPU's state starts in linear memory. */
 	readonly base: number;
 	readonly view: DataView;
+	readonly #bytes: Uint8Array;
 
 	constructor(buffer: ArrayBufferLike, base: number) {
 		this.base = base;
 		this.view = new DataView(buffer);
+		this.#bytes = new Uint8Array(buffer);
 	}
 
 	/** Signed 32 bits; the low half of an 8-byte slot. */
@@ -64,6 +66,11 @@ export class StateView {
 
 	setBig(field: Field, value: bigint, index = 0): void {
 		this.view.setBigUint64(this.#at(field, index), value, true);
+	}
+
+	/** Writes all elements at once. */
+	setAll(field: Field, bytes: Uint8Array): void {
+		this.#bytes.set(bytes, this.#at(field, 0));
 	}
 
 	getBytes(field: Field, index = 0): Uint8Array {

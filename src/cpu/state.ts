@@ -124,6 +124,12 @@ export const TLB_READ_MASK = field("tlbReadMask", 4);
 export const TLB_WRITE_MASK = field("tlbWriteMask", 4);
 export const TLB_EXECUTE_MASK = field("tlbExecuteMask", 4);
 
+/** The pages that accesses by each general register found last (see `mmu/page-memos.ts`). */
+export const MEMO = field("memo", 16, 32);
+export const MEMO_PAGE = 0;
+export const MEMO_REACH = 8;
+export const MEMO_HOST = 12;
+
 /** Which page tables generated code may walk by itself: 0 = none, else TABLES_* bits. */
 export const TABLES = field("tables", 4);
 export const TABLES_TWO_LEVEL = 1;

@@ -188,12 +188,10 @@ describe("ModuleBuilder", () => {
 		module.defineFunction(run, body);
 		const bytes = module.toBytes();
 
-		const compiled = new WebAssembly.Module(bytes);
+		expect(WebAssembly.validate(bytes)).toBe(true);
 		const name = "metadata.code.branch_hint";
-		const sections = WebAssembly.Module.customSections(compiled, name);
-		const [count, index, hints, ...entries] = new Uint8Array(
-			sections[0] as ArrayBuffer,
-		);
+		const content = Buffer.from(bytes).indexOf(name) + name.length;
+		const [count, index, hints, ...entries] = bytes.subarray(content);
 		expect([count, index, hints]).toEqual([1, 2, 3]);
 		const written = new ByteWriter();
 		body.encodeBody(written);

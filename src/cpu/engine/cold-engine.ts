@@ -67,6 +67,8 @@ type ShortWays = Pick<
 	fill(): number;
 	readAcross(): number;
 	readAcrossWide(): number;
+	findPage(): number;
+	findWidePage(): number;
 	fillWide(): number;
 };
 

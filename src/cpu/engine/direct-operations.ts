@@ -76,6 +76,7 @@ import {
 } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { SYSTEM_NUMBERS } from "./instruction-emitter.ts";
+import { emitForgetMemos } from "./page-memo.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 import { STATUS_JUMP, STATUS_NEXT } from "./status.ts";
 import { tlbWord } from "./tlb-lookup.ts";
@@ -445,6 +446,7 @@ class Operation {
 		const read = isUser ? TLB_READ_USER : TLB_READ_SUPERVISOR;
 		const write = isUser ? TLB_WRITE_USER : TLB_WRITE_SUPERVISOR;
 		const execute = isUser ? TLB_EXECUTE_USER : TLB_EXECUTE_SUPERVISOR;
+		emitForgetMemos(e);
 		e.writeState(CPL, e.i32(level));
 		e.writeState(TLB_READ_MASK, e.i32(read));
 		e.writeState(TLB_WRITE_MASK, e.i32(write));

@@ -18,6 +18,7 @@ import {
 import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
 import type { LoadOpName } from "../../wasm/opcodes.ts";
 import type { FunctionRef, Local } from "../../wasm/references.ts";
+import { WRITE_MEMO } from "../mmu/page-memos.ts";
 import type {
 	I32,
 	I64,
@@ -30,6 +31,7 @@ import { expr } from "./arithmetic-emitter.ts";
 import { type FlagInstruction, HotFlagEmitter } from "./hot-flag-emitter.ts";
 import type { HotRegisters } from "./hot-registers.ts";
 import type { InstructionContext, Intent } from "./instruction-emitter.ts";
+import { emitMemoAccess, type MemoAccess } from "./page-memo.ts";
 import { RECORD_LENGTH, RECORD_PAGE_OFFSET } from "./record.ts";
 import { STATUS_NEXT } from "./status.ts";
 import { highHalf } from "./wide-lookup.ts";
@@ -53,6 +55,8 @@ export interface RegionContext extends InstructionContext {
 	/** See `hot-flags.ts`. */
 	readonly settle: FunctionRef;
 	/** See `tlb-fill.ts`. */
+	/** See `page-memo.ts`; for the width of the region's code. */
+	readonly findPage: FunctionRef;
 	readonly readAcross: FunctionRef;
 	readonly readAcrossWide: FunctionRef;
 	/** System operations of 32-bit code that regions do themselves, by name; see `direct-operations.ts`. */
@@ -66,6 +70,8 @@ export interface HotInstruction extends FlagInstruction {
 	/** From the start of the region's first page to that of the instruction's. */
 	readonly distance: number;
 	readonly registers: HotRegisters;
+	/** Registers that are likely to name the same page again, a bit each; see `steady-bases.ts`. */
+	readonly steady: number;
 	readonly ripPage: Local<"i64">;
 	/** Instructions that may still run, the rest of this block not included. */
 	readonly budget: Local<"i32">;
@@ -83,6 +89,8 @@ export interface HotInstruction extends FlagInstruction {
 }
 
 const VECTOR_BYTES = 16;
+const SS = 2;
+const RSP = 4;
 
 export class HotEmitter extends HotFlagEmitter {
 	declare readonly context: RegionContext;
@@ -90,6 +98,8 @@ export class HotEmitter extends HotFlagEmitter {
 	/** Condition of a conditional ending. */
 	taken: I32 | undefined;
 	readonly #instruction: HotInstruction;
+	/** For the access being generated. */
+	#memo: number | undefined;
 	/** How many arms and loops are being generated, one inside the other. */
 	#arms = 0;
 
@@ -200,11 +210,23 @@ export class HotEmitter extends HotFlagEmitter {
 		this.flagState = "saved";
 	}
 
+	protected override hostAddress(
+		segment: number | "data",
+		linear: Integer,
+		bytes: number,
+		intent: Intent,
+	): I32 {
+		this.#memo = this.#memoFor(segment, intent);
+		const host = this.#hostAddress(segment, linear, bytes, intent);
+		this.#memo = undefined;
+		return host;
+	}
+
 	/**
 	 * Vectors are read where they lie by those who copy memory, and that a page
 	 * ends in the middle is no reason for the cold engine.
 	 */
-	protected override hostAddress(
+	#hostAddress(
 		segment: number | "data",
 		linear: Integer,
 		bytes: number,
@@ -229,6 +251,41 @@ export class HotEmitter extends HotFlagEmitter {
 			this.code.brIf(bail, expr(this.eqz(host.get())));
 		});
 		return host.get();
+	}
+
+	/** The memo for accesses by a register that is likely to name the same page as before. */
+	#memoFor(segment: number | "data", intent: Intent): number | undefined {
+		const { form, steady } = this.#instruction;
+		const { memory } = form.example;
+		const named = segment === "data" ? (memory?.base ?? -1) : -1;
+		const base = segment === SS ? RSP : named;
+		// One for both, for a stack is written all the time.
+		if (base === RSP) return WRITE_MEMO + RSP;
+		if (base < 0 || (steady & (1 << base)) === 0) return undefined;
+		return intent === "read" ? base : WRITE_MEMO + base;
+	}
+
+	/** By the memo, where there is one. */
+	protected override fastHost(
+		linear: Integer,
+		bytes: number,
+		intent: Intent,
+		slow: Label,
+		across = slow,
+	): I32 {
+		const memo = this.#memo;
+		if (memo === undefined) {
+			return super.fastHost(linear, bytes, intent, slow, across);
+		}
+		const address = this.long ? this.toWidth(64, linear) : this.wrap(linear);
+		const writes = intent !== "read";
+		const access = { memo, linear: this.let(address), bytes, writes };
+		return emitMemoAccess(
+			this,
+			access as MemoAccess,
+			this.context.findPage,
+			across,
+		);
 	}
 
 	#halves(linear: Integer): [I32, I32] {

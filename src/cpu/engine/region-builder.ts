@@ -34,6 +34,7 @@ import type { RegionBlock, RegionInstruction, RegionShape } from "./region.ts";
 import { type RegionGraph, regionGraph } from "./region-graph.ts";
 import { StateEmitter } from "./state-emitter.ts";
 import { STATUS_COLD, STATUS_JUMP, STATUS_STOP } from "./status.ts";
+import { steadyBases } from "./steady-bases.ts";
 
 const PAGE = 4096;
 /** Code that most instructions come to. */
@@ -71,6 +72,9 @@ export class RegionBuilder {
 	/** Record to go on at, or name of the exit. */
 	readonly #exitNote: Local<"i32">;
 	readonly #behindSteps: ReadonlySet<number>;
+	readonly #steady: readonly number[];
+	/** The node being generated. */
+	#node = 0;
 	/** By block: what is known about the flags behind it. */
 	readonly #flagsBehind = new Map<number, FlagState>();
 	#exit: Label | undefined;
@@ -90,6 +94,7 @@ export class RegionBuilder {
 		this.#shape = shape;
 		this.#graph = regionGraph(shape.blocks);
 		this.#behindSteps = nodesBehindSteps(this.#graph);
+		this.#steady = steadyBases(this.#graph);
 		this.#emitForm = emitForm;
 		this.#nameExit = nameExit;
 		this.#e = new StateEmitter(this.#code, context);
@@ -154,9 +159,13 @@ export class RegionBuilder {
 
 	#emitBlock(block: RegionBlock, node: number, exits: Exits): void {
 		const code = this.#code;
+		this.#node = node;
 		const mark = code.mark();
 		const taken = code.local("i32");
-		this.#takeBudget(block, this.#graph.checked.has(node));
+		this.#takeBudget(
+			block,
+			node === this.#graph.entry || this.#graph.loops.has(node),
+		);
 		const bails: Bail[] = [];
 		const { instructions } = block;
 		this.#registers.forgetLowBytes();
@@ -299,6 +308,7 @@ export class RegionBuilder {
 			form: this.#form(instruction),
 			record,
 			distance: offset - inPage,
+			steady: this.#steady[this.#node] ?? 0,
 			registers: this.#registers,
 			flags: this.#flags,
 			flagState: place.flagState,

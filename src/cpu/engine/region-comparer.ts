@@ -22,6 +22,7 @@
 import { EngineDifference } from "../../errors.ts";
 import { readEflags } from "../flags.ts";
 import { RAM_BASE } from "../memory-layout.ts";
+import { forgetMemos } from "../mmu/page-memos.ts";
 import {
 	BUDGET,
 	CR2,
@@ -36,6 +37,7 @@ import {
 	FLOAT_SCRATCH,
 	GPR,
 	HOT_RETIRED,
+	MEMO,
 	NEXT_RIP,
 	REGION_COLD_EXITS,
 	REGION_ENTRIES,
@@ -65,7 +67,14 @@ import type { WriteJournal } from "./write-journal.ts";
  */
 const UNCOMPARED: ReadonlySet<Field> = new Set([
 	...[BUDGET, SHADOW, FLAG_RESULT, FLAG_AUX, NEXT_RIP, CR2],
-	...[HOT_RETIRED, REGION_ENTRIES, REGION_COLD_EXITS, REGION_EXIT, TLB_FILLS],
+	...[
+		MEMO,
+		HOT_RETIRED,
+		REGION_ENTRIES,
+		REGION_COLD_EXITS,
+		REGION_EXIT,
+		TLB_FILLS,
+	],
 	...[FAULT_VECTOR, FAULT_ERROR_CODE, FAULT_HAS_ERROR_CODE],
 	...[SYSTEM_RESULT, SYSTEM_ARGUMENT, SCRATCH, FLOAT_SCRATCH],
 ]);
@@ -167,6 +176,7 @@ export class RegionComparer {
 		this.#compareState(findings);
 		this.#compareMemory(findings);
 		this.#bytes.set(this.#after);
+		forgetMemos(state);
 		if (findings.lines.length === 0) return;
 		const entry = hex((BigInt(high >>> 0) << 32n) | BigInt(rip >>> 0));
 		throw new EngineDifference(

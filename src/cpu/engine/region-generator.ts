@@ -112,6 +112,10 @@ export class RegionGenerator {
 			["i32", "i32", "i32"],
 			["i32"],
 		);
+		const finds = [
+			module.importFunction("cpu", "findPage", ["i32", "i32"], ["i32"]),
+			module.importFunction("cpu", "findWidePage", ["i64", "i32"], ["i32"]),
+		];
 		const settles = [false, true].map((long) =>
 			module.importFunction("cpu", ...settleImport(long)),
 		);
@@ -124,7 +128,9 @@ export class RegionGenerator {
 		);
 		return (long) => {
 			const settle = settles[long ? 1 : 0] as FunctionRef;
-			return { ...base, settle, readAcross, readAcrossWide, direct };
+			const findPage = finds[long ? 1 : 0] as FunctionRef;
+			const reads = { readAcross, readAcrossWide };
+			return { ...base, settle, findPage, ...reads, direct };
 		};
 	}
 
@@ -149,7 +155,7 @@ export class RegionGenerator {
 		const form = { handler: 0, example: instruction, mode, addressing };
 		code.block((bail) => {
 			const e = new HotEmitter(code, context, {
-				...{ form, record, distance: 0, bail, isConditional: false },
+				...{ form, record, distance: 0, steady: 0, bail, isConditional: false },
 				registers: new HotRegisters(code, long, true),
 				flags: new HotFlags(code, long, context.settle),
 				...{ flagState: "saved", behind: 0 },

@@ -29,8 +29,8 @@ export interface RegionGraph {
 	readonly nodes: readonly RegionNode[];
 	/** By node: the block all its ways in come from, if there is just one. */
 	readonly onlyPredecessor: readonly (number | undefined)[];
-	/** Nodes of which every cycle has one, and the entry. */
-	readonly checked: ReadonlySet<number>;
+	/** By node that a loop starts at: those that lead back to it. Every cycle has such a node. */
+	readonly loops: ReadonlyMap<number, readonly number[]>;
 }
 
 export function regionGraph(blocks: readonly RegionBlock[]): RegionGraph {
@@ -61,7 +61,7 @@ export function regionGraph(blocks: readonly RegionBlock[]): RegionGraph {
 		successors,
 		nodes,
 		onlyPredecessor: onlyPredecessors(nodes, successors),
-		checked: retreatTargets(successors),
+		loops: retreats(successors),
 	};
 }
 
@@ -88,11 +88,11 @@ function onlyPredecessors(
 	return found.map((block) => (block === "several" ? undefined : block));
 }
 
-/** Targets of edges that go back in a depth-first walk: every cycle has one. */
-function retreatTargets(
+/** Edges that go back in a depth-first walk, by target: every cycle has one. */
+function retreats(
 	successors: readonly (readonly number[])[],
-): ReadonlySet<number> {
-	const targets = new Set([0]);
+): ReadonlyMap<number, readonly number[]> {
+	const sources = new Map<number, number[]>();
 	const state = new Uint8Array(successors.length);
 	const walk: { node: number; next: number }[] = [{ node: 0, next: 0 }];
 	state[0] = 1;
@@ -101,11 +101,13 @@ function retreatTargets(
 		if (to === undefined) {
 			state[top.node] = 2;
 			walk.pop();
-		} else if (state[to] === 1) targets.add(to);
-		else if (state[to] === 0) {
+		} else if (state[to] === 1) {
+			const known = sources.get(to) ?? [];
+			sources.set(to, [...known, top.node]);
+		} else if (state[to] === 0) {
 			state[to] = 1;
 			walk.push({ node: to, next: 0 });
 		}
 	}
-	return targets;
+	return sources;
 }

@@ -50,6 +50,7 @@ import {
 } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { INTENT_BITS, INTENT_READ } from "./instruction-emitter.ts";
+import { findPageBody, findWidePageBody } from "./page-memo.ts";
 import { readAcrossBody, readAcrossWideBody } from "./read-across.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 import { tlbSlot } from "./tlb-lookup.ts";
@@ -72,6 +73,9 @@ export interface TlbFill {
 	readonly readAcross: FunctionRef;
 	/** The same for 64-bit code: (linear low, linear high, bytes). */
 	readonly readAcrossWide: FunctionRef;
+	/** As `RegionContext.findPage`. */
+	readonly findPage: FunctionRef;
+	readonly findWidePage: FunctionRef;
 	/** As `LoopContext.fetchWidePage`. */
 	readonly fetchWidePage: FunctionRef;
 	/** The same as `fill` for 64-bit code: (linear low, linear high, TLB flag). */
@@ -85,20 +89,19 @@ export function defineTlbFill(
 	ramBytes: I32,
 	slow: Pick<TlbFill, "translate" | "fetchPage" | "fetchWidePage">,
 ): TlbFill {
-	const define = (name: string, params: number, body: FunctionBuilder) => {
-		const types = Array.from({ length: params }, () => "i32" as const);
-		const ref = module.declareFunction(types, ["i32"], name);
+	const define = (name: string, body: FunctionBuilder) => {
+		const ref = module.declareFunction(body.params, ["i32"], name);
 		module.defineFunction(ref, body);
 		return ref;
 	};
-	const fill = define("fill", 2, fillBody(context, ramBytes));
-	const fillWide = define("fillWide", 3, fillWideBody(context, ramBytes));
+	const fill = define("fill", fillBody(context, ramBytes));
+	const fillWide = define("fillWide", fillWideBody(context, ramBytes));
 	const short = {
 		fill,
 		fillWide,
-		readAcross: define("readAcross", 2, readAcrossBody(context, fill)),
+		readAcross: define("readAcross", readAcrossBody(context, fill)),
 		readAcrossWide: define(
-			...["readAcrossWide", 3],
+			"readAcrossWide",
 			readAcrossWideBody(context, fillWide),
 		),
 	};
@@ -106,13 +109,15 @@ export function defineTlbFill(
 		fetchPageBody(context, by, otherwise);
 	return {
 		...short,
+		findPage: define("findPage", findPageBody(context, fill)),
+		findWidePage: define("findWidePage", findWidePageBody(context, fillWide)),
 		translate: define(
-			...["translate", 4],
+			"translate",
 			translateBody(context, short, slow.translate),
 		),
-		fetchPage: define("fetchPage", 2, fetchBody(fill, slow.fetchPage)),
+		fetchPage: define("fetchPage", fetchBody(fill, slow.fetchPage)),
 		fetchWidePage: define(
-			...["fetchWidePage", 3],
+			"fetchWidePage",
 			fetchBody(fillWide, slow.fetchWidePage),
 		),
 	};

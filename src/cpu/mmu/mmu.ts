@@ -16,6 +16,7 @@ import { RAM_BASE, STATE_BASE } from "../memory-layout.ts";
 import { modeCodeSize } from "../mode.ts";
 import { CPL, CR2, MODE, SCRATCH, TLB_READ_MASK } from "../state.ts";
 import type { StateView } from "../state-view.ts";
+import { forgetMemos } from "./page-memos.ts";
 import { PageWalk, type TableMemory, type TableRules } from "./page-walk.ts";
 import {
 	TLB_EXECUTE_SUPERVISOR,
@@ -101,6 +102,7 @@ export class Mmu {
 		this.#view = new DataView(buffer);
 		this.#bytes = new Uint8Array(buffer);
 		this.#walk = new PageWalk(state, this.#tableMemory());
+		forgetMemos(state);
 	}
 
 	// Generated code's slow path
@@ -244,22 +246,26 @@ export class Mmu {
 	// Control
 
 	flushLocal(): void {
+		forgetMemos(this.#state);
 		this.tlb.dropLocal();
 		this.#wide.dropLocal();
 	}
 
 	flushAll(): void {
+		forgetMemos(this.#state);
 		this.tlb.dropAll();
 		this.#wide.dropAll();
 	}
 
 	invalidatePage(linear: number): void {
+		forgetMemos(this.#state);
 		if (linear < FOUR_GIB) this.tlb.drop(Math.floor(linear / PAGE));
 		this.#wide.drop(linear);
 	}
 
 	/** Sends writes to a physical page to the slow path, through every mapping. */
 	protectPage(physical: number): void {
+		forgetMemos(this.#state);
 		this.tlb.protectHostPage(RAM_BASE + physical);
 		this.#wide.protectHostPage(RAM_BASE + physical);
 	}
@@ -336,6 +342,8 @@ export class Mmu {
 		const { touched } = this.#ram;
 		if (touched !== undefined) touched[physical / PAGE] = 1;
 		if (physical < this.#ram.sizeBytes) {
+			// An entry that is replaced may have had rights that this one has not.
+			forgetMemos(this.#state);
 			const refused = this.#refused(physical);
 			const host = RAM_BASE + physical;
 			if (direct) this.tlb.set(page, host, refused, walk.global);

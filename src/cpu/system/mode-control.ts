@@ -10,6 +10,7 @@
  */
 
 import { EFLAGS_AC, EFLAGS_TF, EFLAGS_VM } from "../flags.ts";
+import { forgetMemos } from "../mmu/page-memos.ts";
 import {
 	TLB_EXECUTE_SUPERVISOR,
 	TLB_EXECUTE_USER,
@@ -67,7 +68,10 @@ export function updateMode(state: StateView): void {
 	const eflags = state.get32(EFLAGS);
 	const debug = state.get32(DR, 7);
 	const cpl = levelOf(state, eflags);
-	state.set32(MODE, modeOf(state));
+	const mode = modeOf(state);
+	// What 64-bit code calls a page, 32-bit code at the same level may not.
+	if (mode !== state.get32(MODE)) forgetMemos(state);
+	state.set32(MODE, mode);
 	state.set32(CPL, cpl);
 	state.set32(LEAVE, 0);
 	const watched = isAlignmentChecked(state) || watchesData(debug);
@@ -143,8 +147,10 @@ function updateMasks(state: StateView, user: boolean, watched: boolean): void {
 	const read = user ? TLB_READ_USER : TLB_READ_SUPERVISOR;
 	const write = user ? TLB_WRITE_USER : TLB_WRITE_SUPERVISOR;
 	const execute = user ? TLB_EXECUTE_USER : TLB_EXECUTE_SUPERVISOR;
+	const writeMask = watched ? TLB_NEVER : write;
+	if (writeMask !== state.get32(TLB_WRITE_MASK)) forgetMemos(state);
 	state.set32(TLB_READ_MASK, watched ? TLB_NEVER : read);
-	state.set32(TLB_WRITE_MASK, watched ? TLB_NEVER : write);
+	state.set32(TLB_WRITE_MASK, writeMask);
 	state.set32(TLB_EXECUTE_MASK, execute);
 }
 

@@ -1,0 +1,178 @@
+/**
+ * Finding a page by a memo (`mmu/page-memos.ts`): four instructions of the
+ * machine instead of ten, none of which waits for a table that the address
+ * selects. Where the memo is of another page, a function asks the TLB, fills it
+ * if need be, and makes a memo of what it finds.
+ *
+ * @journey E:453 The page it was last time
+ */
+
+import { call, localGet } from "../../wasm/expression.ts";
+import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
+import type { FunctionRef } from "../../wasm/references.ts";
+import { MEMOS, NO_PAGE, WHOLE_REACH, WRITE_MEMO } from "../mmu/page-memos.ts";
+import type { I32, I64, Integer, Value } from "../semantics/emitter.ts";
+import {
+	MEMO,
+	MEMO_HOST,
+	MEMO_PAGE,
+	MEMO_REACH,
+	TLB_READ_MASK,
+	TLB_WRITE_MASK,
+} from "../state.ts";
+import { expr } from "./arithmetic-emitter.ts";
+import { type CodeContext, StateEmitter } from "./state-emitter.ts";
+import { tlbWord } from "./tlb-lookup.ts";
+import { emitWideLookup, highHalf } from "./wide-lookup.ts";
+
+const PAGE = 4096;
+/** How the function is told what it is for: bytes, and above them the memo's number and whether a write is meant. */
+const HOW_MEMO_SHIFT = 8;
+const HOW_WRITES = 1 << 16;
+const HOW_BYTES = 0xff;
+
+/** An access by memo number `memo`. */
+export interface MemoAccess {
+	readonly memo: number;
+	/** 32-bit code's as i32, 64-bit code's as i64. */
+	readonly linear: Integer;
+	readonly bytes: number;
+	readonly writes: boolean;
+}
+
+/** Host address of an access; `find` is the function for code of that width. Branches to `slow` if it is not for us. */
+export function emitMemoAccess(
+	e: StateEmitter,
+	{ memo, linear, bytes, writes }: MemoAccess,
+	find: FunctionRef,
+	slow: Label,
+): I32 {
+	const field = (offset: number, size: number) =>
+		e.readState(MEMO, memo, offset, size);
+	const page = field(MEMO_PAGE, 8) as I64;
+	const inPage = e.let(e.sub(e.toWidth(64, linear) as I64, page));
+	const reach =
+		linear.type === "i32"
+			? e.i64(PAGE - bytes + 1)
+			: e.extendU(field(MEMO_REACH, 4) as I32);
+	const host = e.variable(e.i32(0));
+	e.code.if(
+		expr(e.geU(inPage, reach)),
+		() => {
+			const how = bytes | (memo << HOW_MEMO_SHIFT) | (writes ? HOW_WRITES : 0);
+			host.set(call(find, expr(linear), expr(e.i32(how))) as Value as I32);
+			e.code.brIf(slow, expr(e.eqz(host.get())));
+		},
+		() => host.set(e.add(e.wrap(inPage), field(MEMO_HOST, 4) as I32)),
+		"rare",
+	);
+	return host.get();
+}
+
+/** Forgets all memos. */
+export function emitForgetMemos(e: StateEmitter): void {
+	const page = e.op("i64x2.splat", e.i64(NO_PAGE));
+	const none = e.let(e.lane("i64x2.replace_lane", 1, page, e.i64(0)));
+	for (let memo = 0; memo < MEMOS; memo++) e.writeState(MEMO, none, memo);
+}
+
+/** Body of a function (linear, how) → host address, with a memo made; 0 = not for us. `fill` is that of `tlb-fill.ts`. */
+export function findPageBody(
+	context: CodeContext,
+	fill: FunctionRef,
+): FunctionBuilder {
+	return new Search(context, "i32").emit((e, linear, needed, leave) => {
+		const word = e.variable(tlbWord(e, linear as I32));
+		e.code.if(expr(e.eqz(e.and(word.get(), needed))), () => {
+			word.set(call(fill, expr(linear), expr(needed)) as Value as I32);
+			e.code.brIf(leave, expr(e.eqz(word.get())));
+		});
+		return word.get();
+	});
+}
+
+/** The same for 64-bit code. */
+export function findWidePageBody(
+	context: CodeContext,
+	fillWide: FunctionRef,
+): FunctionBuilder {
+	return new Search(context, "i64").emit((e, linear, needed, leave) => {
+		const word = e.variable(e.i32(0));
+		const address = linear as I64;
+		const low = e.let(e.wrap(address));
+		e.code.block((found) => {
+			e.code.block((miss) => {
+				const at = { linear: address, low, bytes: 1 };
+				word.set(emitWideLookup(e.code, e, at, () => needed, miss).word);
+				e.code.br(found);
+			});
+			const args = [low, highHalf(e, address), needed].map(expr);
+			word.set(call(fillWide, ...args) as Value as I32);
+			e.code.brIf(leave, expr(e.eqz(word.get())));
+		});
+		return word.get();
+	});
+}
+
+/** The TLB's word for an address, which allows what is needed; branches to `leave` where there is none. */
+type WordOf = (
+	e: StateEmitter,
+	linear: Integer,
+	needed: I32,
+	leave: Label,
+) => I32;
+
+class Search {
+	readonly #code: FunctionBuilder;
+	readonly #e: StateEmitter;
+	readonly #linear: Integer;
+	readonly #how: I32;
+
+	constructor(context: CodeContext, type: "i32" | "i64") {
+		this.#code = new FunctionBuilder([type, "i32"], ["i32"]);
+		this.#e = new StateEmitter(this.#code, context);
+		this.#linear = localGet(this.#code.param(0)) as Value as Integer;
+		this.#how = localGet(this.#code.param(1)) as Value as I32;
+	}
+
+	emit(wordOf: WordOf): FunctionBuilder {
+		const e = this.#e;
+		this.#code.block((leave) => {
+			const low = e.let(e.wrap(this.#linear));
+			const offset = e.let(e.and(low, e.i32(PAGE - 1)));
+			const bytes = e.and(this.#how, e.i32(HOW_BYTES));
+			const across = e.gtU(offset, e.sub(e.i32(PAGE), bytes));
+			this.#code.brIf(leave, expr(across));
+			const writes = e.and(this.#how, e.i32(HOW_WRITES));
+			const needed = this.#mask(writes);
+			const word = e.let(wordOf(e, this.#linear, needed, leave));
+			const host = e.let(e.add(low, e.and(word, e.i32(-PAGE))));
+			this.#note(word, e.sub(host, offset));
+			this.#code.return(expr(host));
+		});
+		this.#code.return(expr(e.i32(0)));
+		return this.#code;
+	}
+
+	/** Makes a memo of the page, if it has the rights that a memo of its kind stands for. */
+	#note(word: I32, hostPage: I32): void {
+		const e = this.#e;
+		const number = e.shrU(this.#how, e.i32(HOW_MEMO_SHIFT));
+		const memo = e.let(e.and(number, e.i32(MEMOS - 1)));
+		const rights = this.#mask(e.geU(memo, e.i32(WRITE_MEMO)));
+		this.#code.if(expr(e.and(word, rights)), () => {
+			const width = this.#linear.type === "i64" ? 64 : 32;
+			const page = e.and(this.#linear, e.constant(width, -PAGE));
+			e.writeStateAt(MEMO, memo, MEMO_PAGE, 8, e.toWidth(64, page));
+			e.writeStateAt(MEMO, memo, MEMO_REACH, 4, e.i32(WHOLE_REACH));
+			e.writeStateAt(MEMO, memo, MEMO_HOST, 4, hostPage);
+		});
+	}
+
+	/** The TLB's bit for writing, or for reading. */
+	#mask(writes: I32): I32 {
+		const e = this.#e;
+		const write = e.readState(TLB_WRITE_MASK) as I32;
+		return e.let(e.select(writes, write, e.readState(TLB_READ_MASK) as I32));
+	}
+}

@@ -1,0 +1,116 @@
+/**
+ * Which registers a loop leaves alone, or moves in small steps: what they point
+ * at is likely to be in the page that it was in before, so accesses by way of
+ * them use a memo (`page-memo.ts`). A register that is loaded in the loop (the
+ * next element of a list, say) may point anywhere. This is a guess about speed,
+ * and wrong guesses cost no more than that.
+ *
+ * @journey E:737 Who stays in the page?
+ */
+
+import type { Instruction } from "../decode/instruction.ts";
+import { operandsOf, type ParsedOperand } from "../decode/operand-spec.ts";
+import type { RegionGraph } from "./region-graph.ts";
+
+/** Their first operand is only read. */
+const READERS = new Set(["CMP", "TEST", "PUSH", "CALL", "JMP", "BT"]);
+const SMALL_STEPS = new Set(["INC", "DEC"]);
+const SUMS = new Set(["ADD", "SUB"]);
+/** They write the second operand, too. */
+const EXCHANGES = new Set(["XCHG", "XADD"]);
+/** Registers that instructions write without naming them, a bit each. */
+const RAX = 1 << 0;
+const RDX = 1 << 2;
+const UNNAMED: Readonly<Record<string, number>> = {
+	...{ MUL: RAX | RDX, DIV: RAX | RDX, IDIV: RAX | RDX },
+	...{ CWD: RDX, CPUID: RAX | RDX, RDTSC: RAX | RDX, LODS: RAX },
+};
+
+/** By node: the registers, a bit each, that the smallest loop around it does not move far; 0 outside of loops. */
+export function steadyBases(graph: RegionGraph): readonly number[] {
+	const { nodes, successors, loops } = graph;
+	const moved = nodes.map((node) =>
+		node.kind === "block"
+			? node.block.instructions.reduce(
+					(all, { instruction }) => all | movedBy(instruction),
+					0,
+				)
+			: 0,
+	);
+	const predecessors = predecessorsOf(successors);
+	const steady = nodes.map(() => 0);
+	const sizes = nodes.map(() => Number.POSITIVE_INFINITY);
+	for (const [head, ends] of loops) {
+		const loop = nodesOfLoop(head, ends, predecessors);
+		let anyMoved = 0;
+		for (const node of loop) anyMoved |= moved[node] as number;
+		for (const node of loop) {
+			if (loop.size >= (sizes[node] as number)) continue;
+			sizes[node] = loop.size;
+			steady[node] = ~anyMoved;
+		}
+	}
+	return steady;
+}
+
+function predecessorsOf(
+	successors: readonly (readonly number[])[],
+): readonly (readonly number[])[] {
+	const predecessors: number[][] = successors.map(() => []);
+	for (const [from, list] of successors.entries()) {
+		for (const to of list) (predecessors[to] as number[]).push(from);
+	}
+	return predecessors;
+}
+
+/** The start of a loop, and what leads to its ends without passing there. */
+function nodesOfLoop(
+	head: number,
+	ends: readonly number[],
+	predecessors: readonly (readonly number[])[],
+): ReadonlySet<number> {
+	const found = new Set([head, ...ends]);
+	for (const node of found) {
+		if (node === head) continue;
+		for (const from of predecessors[node] ?? []) found.add(from);
+	}
+	return found;
+}
+
+/** General registers that an instruction may move far, a bit each. */
+function movedBy(instruction: Instruction): number {
+	const { row, reg, memory } = instruction;
+	const { mnemonic } = row;
+	if (READERS.has(mnemonic) || SMALL_STEPS.has(mnemonic)) return 0;
+	const operands = operandsOf(row);
+	const [first, second] = operands;
+	const isSum = SUMS.has(mnemonic) && second?.method === "I";
+	const isStep = mnemonic === "LEA" && memory?.base === reg && memory.index < 0;
+	if (isSum || isStep) return 0;
+	const isWide = mnemonic === "IMUL" && operands.length === 1;
+	const unnamed = isWide ? RAX | RDX : (UNNAMED[mnemonic] ?? 0);
+	const other = EXCHANGES.has(mnemonic) ? registerOf(second, instruction) : 0;
+	return unnamed | other | registerOf(first, instruction);
+}
+
+/** The bit of the general register that an operand is, or 0. */
+function registerOf(
+	operand: ParsedOperand | undefined,
+	{ isRegister, reg, rm, rex }: Instruction,
+): number {
+	if (operand === undefined) return 0;
+	const isHigh = operand.type === "b" && !rex;
+	const bit = (register: number) => 1 << (isHigh ? register & 3 : register);
+	switch (operand.method) {
+		case "G":
+			return bit(reg);
+		case "Z":
+			return bit(rm);
+		case "E":
+			return isRegister ? bit(rm) : 0;
+		case "fixed":
+			return ["AL", "AX", "eAX", "rAX"].includes(operand.type) ? RAX : 0;
+		default:
+			return 0;
+	}
+}
