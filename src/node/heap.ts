@@ -1,9 +1,10 @@
 /**
- * Keeps the JavaScript heap small beside the guest's memory. Decoding makes
- * much short-lived garbage, and V8 answers with more memory the more the
- * machine has: a young generation of 60 MiB, an old one that is not collected
- * before it has grown by 50, and a pool of pages once used. A process that
- * promises "guest memory and little more" cannot give any of that.
+ * Keeps the JavaScript heap small beside the guest's memory. V8 uses more memory
+ * the more the machine has: an old generation that is not collected before it has
+ * grown by 50 MiB, and a pool of pages once used. A process that promises "guest
+ * memory and little more" cannot give any of that. The young generation may grow:
+ * decoding makes much short-lived garbage, and collecting it a MiB at a time took
+ * a twentieth of all that a guest at work had.
  *
  * Relies on V8 alone; the command line calls it before anything else.
  *
@@ -23,18 +24,16 @@ const POOLING_SINCE = [14, 6] as const;
 export const START_MS = 1_000;
 
 /**
- * The young generation stays as large as it starts; collections are short.
- * Marking starts when the old generation has made 5 % of the way to V8's limit
+ * Marking starts when the old generation has made a fifth of the way to V8's limit
  * (a limit in proportion to the machine), once the guest has started; pages go
  * back at once. (That V8 compiles with one helper thread only, whose scratch
  * memory adds up, has to be said when the process starts: see the first line of
  * `cli.ts`.)
  */
 export function keepHeapSmall(): void {
-	setFlagsFromString("--semi-space-growth-factor=1");
 	if (poolsPages()) setFlagsFromString("--no-memory-pool");
 	const markSoon = () =>
-		setFlagsFromString("--incremental-marking-hard-trigger=5");
+		setFlagsFromString("--incremental-marking-hard-trigger=20");
 	setTimeout(markSoon, START_MS).unref();
 }
 
