@@ -191,7 +191,7 @@ export class ColdLoop {
 				code.block((slow) => {
 					emitJumpCache(code, e, { target, linear }, this.#record, slow);
 					code.br(found);
-				});
+				}, "rare");
 				code.if(
 					expr(highHalf(e, target)),
 					() => this.#emitWideLookup(target, found, retry),
@@ -212,7 +212,7 @@ export class ColdLoop {
 		code.block((miss) => {
 			emitWideJumpCache(code, e, target, this.#record, miss);
 			code.br(found);
-		});
+		}, "rare");
 		const mask = e.readState(TLB_EXECUTE_MASK);
 		const halves = [e.wrap(target), highHalf(e, target)];
 		const fill = call(this.#context.fillWide, ...[...halves, mask].map(expr));
@@ -241,10 +241,11 @@ export class ColdLoop {
 	#emitBudgetCheck(): void {
 		const e = this.#e;
 		const budget = this.#get(this.#budget) as I32;
-		this.#code.if(expr(e.eqz(budget)), () => {
+		const leave = () => {
 			this.#writeBack(this.#rip());
 			this.#return(STATUS_BUDGET);
-		});
+		};
+		this.#code.if(expr(e.eqz(budget)), leave, undefined, "rare");
 		this.#code.set(this.#budget, expr(e.sub(budget, e.i32(1))));
 	}
 
@@ -286,7 +287,7 @@ export class ColdLoop {
 				code.releaseTo(mark);
 			};
 			nest(bodies.length - 1);
-		});
+		}, "rare");
 	}
 
 	/** By handler number: STALE, CROSS, GOTO, STRADDLE, FAULT, REGION. None of them counts. */
@@ -324,7 +325,7 @@ export class ColdLoop {
 					emitStraddleCheck(code, this.#e, { page, decoded }, changed);
 					this.#advance();
 					code.br(next);
-				});
+				}, "rare");
 				resolveHere();
 			},
 			() => {
@@ -376,7 +377,8 @@ export class ColdLoop {
 			code.if(expr(e.eq(status, e.i32(value))), then);
 		const wanted = () => e.readState(LEAVE) as I32;
 		when(STATUS_NEXT, () => {
-			code.if(expr(wanted()), () => this.#stopBehind());
+			const stop = () => this.#stopBehind();
+			code.if(expr(wanted()), stop, undefined, "rare");
 			this.#comeBack(transfer);
 			this.#advance();
 			code.br(next);

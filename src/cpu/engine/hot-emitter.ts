@@ -241,7 +241,7 @@ export class HotEmitter extends HotFlagEmitter {
 			this.code.block((across) => {
 				host.set(this.fastHost(linear, bytes, intent, bail, across));
 				this.code.br(done);
-			});
+			}, "rare");
 			const { readAcross, readAcrossWide } = this.context;
 			const how = this.i32(bytes);
 			const copy = this.long

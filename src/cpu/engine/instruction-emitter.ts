@@ -120,7 +120,7 @@ export abstract class InstructionEmitter extends StateEmitter {
 	}
 
 	faultIf(condition: I32, vector: number, errorCode?: I32): void {
-		this.if(condition, () => this.fault(vector, errorCode));
+		this.#ifRarely(condition, () => this.fault(vector, errorCode));
 	}
 
 	checkTarget(target: Integer): void {
@@ -193,14 +193,15 @@ export abstract class InstructionEmitter extends StateEmitter {
 		intent: Intent,
 	): I32 {
 		const result = this.variable(this.i32(0));
-		this.code.block((slow) => {
+		const find = (slow: Label): void => {
 			this.#skipUnlessPageIsSafe(segment, offset as I32, intent, slow);
 			const linear = this.linearAddress(segment, offset);
 			const host = this.let(this.fastHost(linear, width / 8, intent, slow));
 			result.set(host);
 			const page = this.and(host, this.i32(-PAGE_BYTES));
 			this.#tell(intent, page, this.i32(PAGE_BYTES));
-		});
+		};
+		this.code.block(find, "rare");
 		return result.get();
 	}
 
@@ -308,7 +309,7 @@ export abstract class InstructionEmitter extends StateEmitter {
 	protected commit(host: I32): void {
 		// Without an in-line slow path the address is always RAM.
 		if (this.bail !== undefined) return;
-		this.if(this.ltU(host, this.i32(RAM_BASE)), () =>
+		this.#ifRarely(this.ltU(host, this.i32(RAM_BASE)), () =>
 			this.code.evaluate(call(this.context.commit)),
 		);
 	}
@@ -330,9 +331,11 @@ export abstract class InstructionEmitter extends StateEmitter {
 			this.code.block((slow) => {
 				host.set(this.fastHost(linear, bytes, intent, slow));
 				this.code.br(done);
-			});
+			}, "rare");
 			host.set(this.#translate(segment, linear, bytes, intent));
-			this.if(this.eqz(host.get()), () => this.leave(this.i32(STATUS_FAULT)));
+			this.#ifRarely(this.eqz(host.get()), () =>
+				this.leave(this.i32(STATUS_FAULT)),
+			);
 		});
 		const found = host.get();
 		this.#tell(intent, found, this.i32(bytes));
@@ -424,11 +427,11 @@ export abstract class InstructionEmitter extends StateEmitter {
 			this.code.brIf(this.bail, expr(outside));
 			return;
 		}
-		this.if(outside, () => {
+		this.#ifRarely(outside, () => {
 			const code = this.i32(INTENTS.indexOf(intent));
 			const args = [segment, offset, this.i32(bytes), code];
 			const ok = call(this.context.checkSegment, ...args.map(expr));
-			this.if(this.eqz(ok as Value as I32), () =>
+			this.#ifRarely(this.eqz(ok as Value as I32), () =>
 				this.leave(this.i32(STATUS_FAULT)),
 			);
 		});
@@ -443,6 +446,10 @@ export abstract class InstructionEmitter extends StateEmitter {
 		if (segment === "data") return this.dataSegment();
 		const flat = this.flat && segment < FS;
 		return { offset: this.i32(segmentOffset(segment)), flat };
+	}
+
+	#ifRarely(condition: I32, then: () => void): void {
+		this.code.if(expr(condition), then, undefined, "rare");
 	}
 
 	#toI64(value: Integer): I64 {

@@ -120,7 +120,7 @@ function findRegion(
 		code.block((miss) => {
 			emitRegionCache(code, e, at, { slot, record }, miss);
 			code.br(found);
-		});
+		}, "rare");
 		code.if(expr(e.eqz(get(record) as I32)), () => {
 			if (width === 64) emitWideJumpCache(code, e, at as I64, record, done);
 			else {
@@ -177,12 +177,13 @@ function tellSample(
 	const every = hotArrivals / CHANGES_PER_ARRIVAL;
 	const rarely = e.ltU(drawn, e.i32(Math.floor(2 ** 32 / every)));
 	const isDue = hotArrivals === 1 ? e.i32(1) : rarely;
-	code.if(expr(isDue), () => {
+	const leave = () => {
 		const exit = e.readState(REGION_EXIT) as I32;
 		const at = e.toWidth(64, get(rip) as Integer) as I64;
 		tell(code, e, hot, { at, exit, page: get(ripPage) as I64 });
 		code.br(done);
-	});
+	};
+	code.if(expr(isDue), leave, undefined, "rare");
 }
 
 /** Calls `LoopContext.hot`. */
@@ -218,9 +219,8 @@ export function emitArrival(
 	code.store("i32.store16", localGet(record), expr(count), RECORD_COUNT);
 	// A power of two has been passed when its bit has changed.
 	const due = e.and(e.xor(before, count), e.i32(hotArrivals));
-	code.if(expr(due), () => {
-		tell(code, e, hot, { at: target, ...source() });
-	});
+	const tellOf = () => tell(code, e, hot, { at: target, ...source() });
+	code.if(expr(due), tellOf, undefined, "rare");
 }
 
 function get(local: Local): Value {

@@ -52,10 +52,11 @@ export function emitWideLookup(
 	const get = () => localGet(slot) as Value as I32;
 	const isOther = () => e.ne(tagAt(get()), page);
 	code.set(slot, expr(firstPlace(e, at.low)));
-	code.if(expr(isOther()), () => {
+	const tryOther = () => {
 		code.set(slot, expr(secondPlace(e, at.linear)));
 		code.brIf(miss, expr(isOther()));
-	});
+	};
+	code.if(expr(isOther()), tryOther, undefined, "rare");
 	const field = (offset: number) =>
 		load("i32.load", expr(get()), WIDE_TLB_BASE + offset) as I32;
 	const word = e.let(field(WIDE_WORD));
