@@ -21,7 +21,10 @@ import {
 	v128Const,
 } from "../../wasm/expression.ts";
 import { isLeaf, nodeOf } from "../../wasm/expression-node.ts";
-import type { FunctionBuilder } from "../../wasm/function-builder.ts";
+import type {
+	Frequency,
+	FunctionBuilder,
+} from "../../wasm/function-builder.ts";
 import type { LaneOpName, PlainOpName } from "../../wasm/opcodes.ts";
 import type { Local } from "../../wasm/references.ts";
 import type {
@@ -241,8 +244,13 @@ export class ArithmeticEmitter {
 		return shuffle(expr(a), expr(b), lanes);
 	}
 
-	if(condition: I32, then: () => void, otherwise?: () => void): void {
-		this.code.if(expr(condition), then, otherwise);
+	if(
+		condition: I32,
+		then: () => void,
+		otherwise?: () => void,
+		holds: Frequency = "usual",
+	): void {
+		this.code.if(expr(condition), then, otherwise, holds);
 	}
 
 	loop(body: (again: (condition?: I32) => void) => void): void {

@@ -15,7 +15,11 @@ import {
 	i64ConstParts,
 	localGet,
 } from "../../wasm/expression.ts";
-import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
+import type {
+	Frequency,
+	FunctionBuilder,
+	Label,
+} from "../../wasm/function-builder.ts";
 import type { LoadOpName } from "../../wasm/opcodes.ts";
 import type { FunctionRef, Local } from "../../wasm/references.ts";
 import { WRITE_MEMO } from "../mmu/page-memos.ts";
@@ -175,7 +179,12 @@ export class HotEmitter extends HotFlagEmitter {
 	}
 
 	/** Arms may change the flags or not; what is known behind them must hold for both. */
-	override if(condition: I32, then: () => void, otherwise?: () => void): void {
+	override if(
+		condition: I32,
+		then: () => void,
+		otherwise?: () => void,
+		holds?: Frequency,
+	): void {
 		if (this.#instruction.isConditional) {
 			this.ending = "conditional";
 			this.taken = this.let(condition);
@@ -197,7 +206,7 @@ export class HotEmitter extends HotFlagEmitter {
 			this.#arms--;
 			changed ||= this.flagState !== before;
 		};
-		super.if(test, arm(then), otherwise && arm(otherwise));
+		super.if(test, arm(then), otherwise && arm(otherwise), holds);
 		this.flagState = changed ? "saved" : before;
 	}
 

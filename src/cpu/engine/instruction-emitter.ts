@@ -449,7 +449,7 @@ export abstract class InstructionEmitter extends StateEmitter {
 	}
 
 	#ifRarely(condition: I32, then: () => void): void {
-		this.code.if(expr(condition), then, undefined, "rare");
+		this.if(condition, then, undefined, "rare");
 	}
 
 	#toI64(value: Integer): I64 {

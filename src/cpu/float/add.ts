@@ -109,7 +109,7 @@ function takeAway(
 ): void {
 	const difference = subWide(t, { hi: large, lo: t.i64(0) }, small);
 	const { hi, lo } = difference;
-	t.if(
+	t.ifRarely(
 		t.eqz(t.or(hi, lo)),
 		() => {
 			const down = t.eq(roundingMode(t), ROUND_DOWN);

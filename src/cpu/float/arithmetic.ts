@@ -126,7 +126,7 @@ function valueKernel(name: string, operation: Operation): Kernel {
 			const mb = t.var64(bm);
 			const ea = t.var32(biasedExponent(t, ase));
 			const eb = t.var32(biasedExponent(t, bse));
-			t.if(t.eqz(t.and(isNormal(t, a), isNormal(t, b))), () => {
+			t.ifRarely(t.eqz(t.and(isNormal(t, a), isNormal(t, b))), () => {
 				outcome.set(t.kernel32(`f80_${name}_special`, ...args));
 				const [na, nb] = [normalise(t, a), normalise(t, b)];
 				ma.set(na.m);
@@ -158,7 +158,7 @@ function registerKernel(name: string): Kernel {
 			const t = new Terms(e);
 			const [register, a, b] = args as [I32, I32, I32];
 			const done = t.var32(0);
-			t.if(
+			t.ifRarely(
 				t.or(isEmpty(t, a), isEmpty(t, b)),
 				() => done.set(t.kernel32("x87_stack_underflow", register)),
 				() =>
@@ -188,7 +188,7 @@ function memoryKernel(name: string, reversed: boolean): Kernel {
 			const t = new Terms(e);
 			const top = stackRegister(t, 0);
 			const done = t.var32(0);
-			t.if(
+			t.ifRarely(
 				isEmpty(t, top),
 				() => done.set(t.kernel32("x87_stack_underflow", top)),
 				() => {

@@ -51,8 +51,8 @@ function fromNarrow({ bits, fraction, most }: Narrow): Kernel {
 			const digits = t.let(t.shl(word, 64 - fraction));
 			const m = t.var64(t.or(t.shrU(digits, 1), TOP_BIT));
 			const se = t.var32(t.or(sign, t.add(field, F80_BIAS - bias)));
-			t.if(t.eq(field, most), () => se.set(t.or(sign, 0x7fff)));
-			t.if(t.eqz(field), () => {
+			t.ifRarely(t.eq(field, most), () => se.set(t.or(sign, 0x7fff)));
+			t.ifRarely(t.eqz(field), () => {
 				// A denormal's fraction, 0 included, has no leading 1 to it.
 				const zeros = t.let(t.clz(digits));
 				const exponent = t.sub(F80_BIAS - bias, zeros);
@@ -131,13 +131,13 @@ const load: Kernel = {
 		const denormal = t.and(se, WAS_DENORMAL);
 		const done = t.var32(1);
 		const room = hasRoom(t);
-		t.if(t.and(signals, room), () => done.set(raise(t, FPU_IE)));
+		t.ifRarely(t.and(signals, room), () => done.set(raise(t, FPU_IE)));
 		t.if(done.get(), () => {
 			const value = t.select(signals, quiet(t, m), m);
 			done.set(t.kernel32("x87_push", value, plain));
 		});
 		// AMD pushes a denormal even where DE is not masked; Intel would not.
-		t.if(t.and(room, t.nonzero(denormal)), () =>
+		t.ifRarely(t.and(room, t.nonzero(denormal)), () =>
 			t.run("x87_add_flags", t.i32(FPU_DE)),
 		);
 		return done.get();

@@ -122,11 +122,11 @@ const nan2: Kernel = {
 		const b = { m: bm, se: bse };
 		const outcome = t.var32(SPECIAL_ORDINARY);
 		const unsupported = t.or(isUnsupported(t, a), isUnsupported(t, b));
-		t.if(
+		t.ifRarely(
 			unsupported,
 			() => outcome.set(t.kernel32("f80_invalid", register)),
 			() =>
-				t.if(t.or(isNan(t, a), isNan(t, b)), () =>
+				t.ifRarely(t.or(isNan(t, a), isNan(t, b)), () =>
 					propagate(t, register, a, b, outcome),
 				),
 		);
@@ -186,11 +186,11 @@ const nan1: Kernel = {
 		const t = new Terms(e);
 		const [register, m, se] = args as [I32, I64, I32];
 		const outcome = t.var32(SPECIAL_ORDINARY);
-		t.if(
+		t.ifRarely(
 			isUnsupported(t, { m, se }),
 			() => outcome.set(t.kernel32("f80_invalid", register)),
 			() =>
-				t.if(isNan(t, { m, se }), () => {
+				t.ifRarely(isNan(t, { m, se }), () => {
 					const signals = isSignalling(t, { m, se });
 					outcome.set(raise(t, t.mul(signals, FPU_IE)));
 					t.if(outcome.get(), () =>
@@ -208,7 +208,7 @@ export function admitDenormals(t: Terms, ...operands: Parts[]): I32 {
 		.map((parts) => isDenormal(t, parts))
 		.reduce((x, y) => t.or(x, y));
 	const done = t.var32(1);
-	t.if(any, () => done.set(raise(t, FPU_DE)));
+	t.ifRarely(any, () => done.set(raise(t, FPU_DE)));
 	return done.get();
 }
 

@@ -39,7 +39,7 @@ export function poppingKernel(name: string, body: PoppingBody): Kernel {
 			const top = stackRegister(t, 0);
 			const next = stackRegister(t, t.i32(1));
 			const done = t.var32(0);
-			t.if(
+			t.ifRarely(
 				t.or(isEmpty(t, top), isEmpty(t, next)),
 				() => done.set(t.kernel32("x87_stack_underflow", next)),
 				() => {

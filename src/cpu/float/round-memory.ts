@@ -72,7 +72,7 @@ function roundToFormat(bits: 32 | 64, fraction: number, most: number): Kernel {
 			const value = t.var64(plain.value);
 			const flags = t.var32(plain.flags);
 			const rounded = t.let(t.add(biased, plain.carry));
-			t.if(t.geS(rounded, most), () => {
+			t.ifRarely(t.geS(rounded, most), () => {
 				const toward = t.select(sign, ROUND_UP, t.i32(ROUND_DOWN));
 				const stops = t.let(t.or(t.eq(mode, ROUND_CHOP), t.eq(mode, toward)));
 				const infinity = BigInt(most) << BigInt(fraction);
@@ -82,7 +82,7 @@ function roundToFormat(bits: 32 | 64, fraction: number, most: number): Kernel {
 				const usual = t.or(away, FPU_OE | FPU_PE);
 				flags.set(t.select(masked, usual, t.or(plain.flags, FPU_OE)));
 			});
-			t.if(t.leS(rounded, 0), () => {
+			t.ifRarely(t.leS(rounded, 0), () => {
 				const small = shiftRightSticky(t, { hi, lo }, t.sub(1, biased));
 				const tiny = assemble(small.hi, small.lo, t.i32(0));
 				const flush = t.and(word, MODE_FLUSH_TO_ZERO);

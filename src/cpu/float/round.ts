@@ -139,8 +139,10 @@ function roundCommon(
 ): void {
 	// Up to 0x7ffd, so that a carry cannot overflow.
 	const usual = t.and(t.eqz(drop), t.ltU(t.sub(exponent, 1), 0x7ffd));
-	t.if(
-		usual,
+	t.ifRarely(
+		t.eqz(usual),
+		() =>
+			t.run("f80_round_slow", register, sign, exponent, wide.hi, wide.lo, drop),
 		() => {
 			const rounded = roundAt(t, wide, t.i32(0), roundingMode(t), sign);
 			const { significand, carry } = rounded;
@@ -148,8 +150,6 @@ function roundCommon(
 			writeRegister(t, register, m, t.or(sign, t.add(exponent, carry)));
 			report(t, roundingFlags(t, rounded));
 		},
-		() =>
-			t.run("f80_round_slow", register, sign, exponent, wide.hi, wide.lo, drop),
 	);
 }
 

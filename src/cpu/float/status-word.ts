@@ -197,15 +197,15 @@ const push: Kernel = {
 		const t = new Terms(e);
 		const top = t.let(t.and(t.sub(t.state32(FPU_TOP), 1), 7));
 		const done = t.var32(1);
-		t.if(
-			isEmpty(t, top),
-			() => {
-				report(t, t.i32(0));
-				writeRegister(t, top, significand as I64, exponent as I32);
-			},
+		t.ifRarely(
+			t.eqz(isEmpty(t, top)),
 			() => {
 				done.set(raise(t, FPU_IE | FPU_SF | FPU_C1));
 				t.if(done.get(), () => writeIndefinite(t, top));
+			},
+			() => {
+				report(t, t.i32(0));
+				writeRegister(t, top, significand as I64, exponent as I32);
 			},
 		);
 		t.if(done.get(), () => {

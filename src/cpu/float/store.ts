@@ -75,15 +75,15 @@ function toNarrow(bits: 32 | 64, fraction: number, most: number): Kernel {
 			const signed = (magnitude: I64) =>
 				t.or(magnitude, t.shl(t.wide(sign), bits - 16));
 			const biased = t.let(biasedExponent(t, se));
-			t.if(
+			t.ifRarely(
 				isEmpty(t, register as I32),
 				() => refuse(FPU_IE | FPU_SF),
 				() =>
-					t.if(
+					t.ifRarely(
 						isUnsupported(t, { m, se }),
 						() => refuse(FPU_IE),
 						() =>
-							t.if(
+							t.ifRarely(
 								t.eq(biased, 0x7fff),
 								() => {
 									const signals = isSignalling(t, { m, se });
@@ -94,7 +94,7 @@ function toNarrow(bits: 32 | 64, fraction: number, most: number): Kernel {
 									value.set(signed(t.select(some, nan, infinity)));
 								},
 								() =>
-									t.if(
+									t.ifRarely(
 										t.eqz(m),
 										() => {
 											report(t, t.i32(0));
@@ -165,7 +165,7 @@ const toInteger: Kernel = {
 		const value = t.var64(t.neg(limit));
 		const done = t.var32(1);
 		const flags = t.var32(FPU_IE);
-		t.if(
+		t.ifRarely(
 			isEmpty(t, register),
 			() => flags.set(t.i32(FPU_IE | FPU_SF)),
 			() => {

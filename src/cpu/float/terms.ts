@@ -166,6 +166,10 @@ export class Terms {
 	if(condition: I32, then: () => void, otherwise?: () => void): void {
 		this.e.if(condition, then, otherwise);
 	}
+	/** `then` is for what numbers seldom are. */
+	ifRarely(condition: I32, then: () => void, otherwise?: () => void): void {
+		this.e.if(condition, then, otherwise, "rare");
+	}
 	loop(body: (again: (condition?: I32) => void) => void): void {
 		this.e.loop(body);
 	}

@@ -191,7 +191,12 @@ export interface Emitter {
 	shuffle(a: Vector, b: Vector, lanes: readonly number[]): Vector;
 
 	// Control flow inside one instruction
-	if(condition: I32, then: () => void, otherwise?: () => void): void;
+	if(
+		condition: I32,
+		then: () => void,
+		otherwise?: () => void,
+		holds?: "usual" | "rare",
+	): void;
 	/** Runs `body` until it does not call its `again`. */
 	loop(body: (again: (condition?: I32) => void) => void): void;
 

@@ -52,9 +52,10 @@ export function requireX87(e: Emitter): void {
  * NE on every processor since the 486.
  */
 export function raisePending(e: Emitter): void {
-	e.if(e.and(state32(e, FPU_STATUS), e.i32(FPU_ES)), () =>
-		e.faultIf(e.and(state32(e, CR0), e.i32(CR0_NE)), VECTOR_MF),
-	);
+	const pending = e.and(state32(e, FPU_STATUS), e.i32(FPU_ES));
+	const fault = () =>
+		e.faultIf(e.and(state32(e, CR0), e.i32(CR0_NE)), VECTOR_MF);
+	e.if(pending, fault, undefined, "rare");
 }
 
 /** The start of all instructions but the no-wait ones. */
