@@ -262,15 +262,18 @@ export class HotEmitter extends HotFlagEmitter {
 		return host.get();
 	}
 
-	/** The memo for accesses by a register that is likely to name the same page as before. */
+	/** The memo for an access that is likely to be in the same page as the one before. */
 	#memoFor(segment: number | "data", intent: Intent): number | undefined {
-		const { form, steady } = this.#instruction;
-		const { memory } = form.example;
-		const named = segment === "data" ? (memory?.base ?? -1) : -1;
-		const base = segment === SS ? RSP : named;
 		// One for both, for a stack is written all the time.
-		if (base === RSP) return WRITE_MEMO + RSP;
-		if (base < 0 || (steady & (1 << base)) === 0) return undefined;
+		const stack = WRITE_MEMO + RSP;
+		if (segment === SS) return stack;
+		const { form, steady } = this.#instruction;
+		const memory = segment === "data" ? form.example.memory : undefined;
+		const { base = -1, index = -1 } = memory ?? {};
+		const moves = (register: number) => (steady & (1 << register)) === 0;
+		if (base < 0 || (index >= 0 && moves(index))) return undefined;
+		if (base === RSP) return stack;
+		if (moves(base)) return undefined;
 		return intent === "read" ? base : WRITE_MEMO + base;
 	}
 
