@@ -1,10 +1,11 @@
 /**
- * V8 compiles WebAssembly in haste first, and well once a function has run for
- * a while. What the hot engine gives it has been seen to be hot already, so it
+ * What V8 is told of how it compiles. It compiles WebAssembly in haste first, and
+ * well once a function has run for a while. What the hot engine gives it has been seen to be hot already, so it
  * need not wait as long to be sure. While a guest starts hardly anything is, and
  * the compiler's memory would stay: the time comes a moment later.
  *
- * Relies on V8, and on `heap.ts` for the moment; the command line calls it before anything else.
+ * Relies on V8, and on `heap.ts` for the moment; the command line calls it before
+ * anything else, and a guest's thread in programs that are not ours what is for it.
  *
  * @journey P:477 Hot already
  */
@@ -14,6 +15,16 @@ import { START_MS } from "./heap.ts";
 
 /** About as many bytes of code executed; V8's own is four times that. */
 const TIERING_BUDGET = 3_000_000;
+
+/** From here on V8 heeds hints about branches unasked. */
+const HEEDS_HINTS = 14;
+
+/** Regions say which branches are rarely taken, and are a tenth slower where nobody listens. */
+export function heedBranchHints(): void {
+	const major = Number.parseInt(process.versions.v8, 10);
+	if (major >= HEEDS_HINTS) return;
+	setFlagsFromString("--experimental-wasm-branch-hinting");
+}
 
 /** From soon on; holds for modules that are compiled from then on. */
 export function optimiseEarly(): void {

@@ -9,10 +9,12 @@
 
 import { parentPort } from "node:worker_threads";
 import { type Channel, serveGuest } from "../index.ts";
+import { heedBranchHints } from "./early-optimising.ts";
 import { nodeSurroundings } from "./surroundings.ts";
 
 const port = parentPort;
 if (port !== null) {
+	heedBranchHints();
 	const channel: Channel = {
 		post: (message, transfer = []) => port.postMessage(message, [...transfer]),
 		onMessage: () => {},

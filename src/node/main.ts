@@ -14,7 +14,7 @@ import { parseCommandLine, type RunOptions } from "./arguments.ts";
 import { isClassic, parseClassic } from "./classic-arguments.ts";
 import { classicCommand } from "./classic-command.ts";
 import { diskCommand } from "./disk-command.ts";
-import { optimiseEarly } from "./early-optimising.ts";
+import { heedBranchHints, optimiseEarly } from "./early-optimising.ts";
 import { execCommand } from "./exec-command.ts";
 import { keepHeapSmall } from "./heap.ts";
 import { infoCommand } from "./info-command.ts";
@@ -24,6 +24,7 @@ import { topCommand } from "./top-command.ts";
 
 async function main(args: readonly string[]): Promise<number> {
 	keepHeapSmall();
+	heedBranchHints();
 	optimiseEarly();
 	if (isClassic(args)) return classicCommand(parseClassic(args));
 	const command = parseCommandLine(args);
