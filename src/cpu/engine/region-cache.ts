@@ -90,8 +90,10 @@ export function emitRegionCache(
 	is(e.wrap(rip), EIP);
 	if (isWide(rip)) is(highHalf(e, rip), HIGH);
 	const noted = e.let(load("i32.load", at, EPOCH) as I32);
-	const isOld = (epoch: number) => e.ne(noted, epochNow(e, epoch));
-	code.brIf(miss, expr(e.and(isOld(CODE_EPOCHS), isOld(CODE_EPOCHS + 4))));
+	code.block((holds) => {
+		code.brIf(holds, expr(e.eq(noted, epochNow(e, CODE_EPOCHS))));
+		code.brIf(miss, expr(e.ne(noted, epochNow(e, CODE_EPOCHS + 4))));
+	});
 	code.set(slot, load("i32.load", at, SLOT));
 	code.set(record, load("i32.load", at, RECORD));
 }
