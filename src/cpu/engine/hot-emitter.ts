@@ -35,7 +35,7 @@ import { expr } from "./arithmetic-emitter.ts";
 import { type FlagInstruction, HotFlagEmitter } from "./hot-flag-emitter.ts";
 import type { HotRegisters } from "./hot-registers.ts";
 import type { InstructionContext, Intent } from "./instruction-emitter.ts";
-import { emitMemoAccess, type MemoAccess } from "./page-memo.ts";
+import { emitMemoAccess, emitOccasionalMemo, emitSearch } from "./page-memo.ts";
 import { RECORD_LENGTH, RECORD_PAGE_OFFSET } from "./record.ts";
 import { STATUS_NEXT } from "./status.ts";
 import { highHalf } from "./wide-lookup.ts";
@@ -53,6 +53,12 @@ export type Ending =
 	| "conditional"
 	/** To where the `target` local says. */
 	| "dynamic";
+
+/** Number of a memo, and whether accesses by it are all over a table. */
+interface Memo {
+	readonly number: number;
+	readonly isOfTable: boolean;
+}
 
 /** What regions need besides what every handler does. */
 export interface RegionContext extends InstructionContext {
@@ -76,6 +82,7 @@ export interface HotInstruction extends FlagInstruction {
 	readonly registers: HotRegisters;
 	/** Registers that are likely to name the same page again, a bit each; see `steady-bases.ts`. */
 	readonly steady: number;
+	readonly inSmallLoop: boolean;
 	readonly ripPage: Local<"i64">;
 	/** Instructions that may still run, the rest of this block not included. */
 	readonly budget: Local<"i32">;
@@ -103,7 +110,7 @@ export class HotEmitter extends HotFlagEmitter {
 	taken: I32 | undefined;
 	readonly #instruction: HotInstruction;
 	/** For the access being generated. */
-	#memo: number | undefined;
+	#memo: Memo | undefined;
 	/** How many arms and loops are being generated, one inside the other. */
 	#arms = 0;
 
@@ -263,18 +270,21 @@ export class HotEmitter extends HotFlagEmitter {
 	}
 
 	/** The memo for an access that is likely to be in the same page as the one before. */
-	#memoFor(segment: number | "data", intent: Intent): number | undefined {
+	#memoFor(segment: number | "data", intent: Intent): Memo | undefined {
 		// One for both, for a stack is written all the time.
-		const stack = WRITE_MEMO + RSP;
+		const stack = { number: WRITE_MEMO + RSP, isOfTable: false };
 		if (segment === SS) return stack;
-		const { form, steady } = this.#instruction;
+		const { form, steady, inSmallLoop } = this.#instruction;
 		const memory = segment === "data" ? form.example.memory : undefined;
 		const { base = -1, index = -1 } = memory ?? {};
 		const moves = (register: number) => (steady & (1 << register)) === 0;
-		if (base < 0 || (index >= 0 && moves(index))) return undefined;
-		if (base === RSP) return stack;
-		if (moves(base)) return undefined;
-		return intent === "read" ? base : WRITE_MEMO + base;
+		const isOfTable = index >= 0 && moves(index);
+		if (base < 0 || (isOfTable && !inSmallLoop)) return undefined;
+		if (base === RSP && !isOfTable) return stack;
+		if (base !== RSP && moves(base)) return undefined;
+		const register = isOfTable ? index : base;
+		const number = intent === "read" ? register : WRITE_MEMO + register;
+		return { number, isOfTable };
 	}
 
 	/** By the memo, where there is one. */
@@ -286,18 +296,20 @@ export class HotEmitter extends HotFlagEmitter {
 		across = slow,
 	): I32 {
 		const memo = this.#memo;
-		if (memo === undefined) {
-			return super.fastHost(linear, bytes, intent, slow, across);
-		}
-		const address = this.long ? this.toWidth(64, linear) : this.wrap(linear);
-		const writes = intent !== "read";
-		const access = { memo, linear: this.let(address), bytes, writes };
-		return emitMemoAccess(
-			this,
-			access as MemoAccess,
-			this.context.findPage,
-			across,
-		);
+		const look = (address: Integer) =>
+			super.fastHost(address, bytes, intent, slow, across);
+		if (memo === undefined) return look(linear);
+		const address = this.let(this.toWidth(this.long ? 64 : 32, linear));
+		const access = { memo: memo.number, linear: address as Integer, bytes };
+		return emitMemoAccess(this, access, () => {
+			if (!memo.isOfTable) {
+				const { findPage } = this.context;
+				return emitSearch(this, access, findPage, intent !== "read", across);
+			}
+			const host = this.let(look(access.linear));
+			emitOccasionalMemo(this, access, host);
+			return host;
+		});
 	}
 
 	#halves(linear: Integer): [I32, I32] {

@@ -30,6 +30,8 @@ const PAGE = 4096;
 const HOW_MEMO_SHIFT = 8;
 const HOW_WRITES = 1 << 16;
 const HOW_BYTES = 0xff;
+/** Bits of an address that are zero for one in sixteen elements of a table. */
+const OCCASION = 0x3c;
 
 /** An access by memo number `memo`. */
 export interface MemoAccess {
@@ -37,15 +39,13 @@ export interface MemoAccess {
 	/** 32-bit code's as i32, 64-bit code's as i64. */
 	readonly linear: Integer;
 	readonly bytes: number;
-	readonly writes: boolean;
 }
 
-/** Host address of an access; `find` is the function for code of that width. Branches to `slow` if it is not for us. */
+/** Host address of an access, from `elsewhere` if the memo is of another page. */
 export function emitMemoAccess(
 	e: StateEmitter,
-	{ memo, linear, bytes, writes }: MemoAccess,
-	find: FunctionRef,
-	slow: Label,
+	{ memo, linear, bytes }: MemoAccess,
+	elsewhere: () => I32,
 ): I32 {
 	const field = (offset: number, size: number) =>
 		e.readState(MEMO, memo, offset, size);
@@ -58,15 +58,51 @@ export function emitMemoAccess(
 	const host = e.variable(e.i32(0));
 	e.code.if(
 		expr(e.geU(inPage, reach)),
-		() => {
-			const how = bytes | (memo << HOW_MEMO_SHIFT) | (writes ? HOW_WRITES : 0);
-			host.set(call(find, expr(linear), expr(e.i32(how))) as Value as I32);
-			e.code.brIf(slow, expr(e.eqz(host.get())));
-		},
+		() => host.set(elsewhere()),
 		() => host.set(e.add(e.wrap(inPage), field(MEMO_HOST, 4) as I32)),
 		"rare",
 	);
 	return host.get();
+}
+
+/** Host address from `find`, the function for code of that width, which makes a memo; branches to `slow` if it has none. */
+export function emitSearch(
+	e: StateEmitter,
+	{ memo, linear, bytes }: MemoAccess,
+	find: FunctionRef,
+	writes: boolean,
+	slow: Label,
+): I32 {
+	const how = bytes | (memo << HOW_MEMO_SHIFT) | (writes ? HOW_WRITES : 0);
+	const answer = call(find, expr(linear), expr(e.i32(how)));
+	const host = e.let(answer as Value as I32);
+	e.code.brIf(slow, expr(e.eqz(host)));
+	return host;
+}
+
+/**
+ * Makes a memo of where an access in a table has gone, now and then: a small
+ * table is soon found by it, and for a large one it would be made each time.
+ */
+export function emitOccasionalMemo(
+	e: StateEmitter,
+	{ memo, linear }: MemoAccess,
+	host: I32,
+): void {
+	const low = e.let(e.wrap(linear));
+	const isTurn = e.eqz(e.and(low, e.i32(OCCASION)));
+	const make = () => {
+		const offset = e.let(e.and(low, e.i32(PAGE - 1)));
+		const page = e.sub(e.toWidth(64, linear) as I64, e.extendU(offset));
+		writeMemo(e, e.i32(memo), page, e.sub(host, offset));
+	};
+	e.code.if(expr(isTurn), make, undefined, "rare");
+}
+
+function writeMemo(e: StateEmitter, memo: I32, page: I64, host: I32): void {
+	e.writeStateAt(MEMO, memo, MEMO_PAGE, 8, page);
+	e.writeStateAt(MEMO, memo, MEMO_REACH, 4, e.i32(WHOLE_REACH));
+	e.writeStateAt(MEMO, memo, MEMO_HOST, 4, host);
 }
 
 /** Forgets all memos. */
@@ -163,9 +199,7 @@ class Search {
 		this.#code.if(expr(e.and(word, rights)), () => {
 			const width = this.#linear.type === "i64" ? 64 : 32;
 			const page = e.and(this.#linear, e.constant(width, -PAGE));
-			e.writeStateAt(MEMO, memo, MEMO_PAGE, 8, e.toWidth(64, page));
-			e.writeStateAt(MEMO, memo, MEMO_REACH, 4, e.i32(WHOLE_REACH));
-			e.writeStateAt(MEMO, memo, MEMO_HOST, 4, hostPage);
+			writeMemo(e, memo, e.toWidth(64, page) as I64, hostPage);
 		});
 	}
 

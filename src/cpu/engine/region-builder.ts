@@ -34,7 +34,7 @@ import type { RegionBlock, RegionInstruction, RegionShape } from "./region.ts";
 import { type RegionGraph, regionGraph } from "./region-graph.ts";
 import { StateEmitter } from "./state-emitter.ts";
 import { STATUS_COLD, STATUS_JUMP, STATUS_STOP } from "./status.ts";
-import { steadyBases } from "./steady-bases.ts";
+import { nodesOfSmallLoops, steadyBases } from "./steady-bases.ts";
 
 const PAGE = 4096;
 /** Code that most instructions come to. */
@@ -73,6 +73,7 @@ export class RegionBuilder {
 	readonly #exitNote: Local<"i32">;
 	readonly #behindSteps: ReadonlySet<number>;
 	readonly #steady: readonly number[];
+	readonly #inSmallLoops: ReadonlySet<number>;
 	/** The node being generated. */
 	#node = 0;
 	/** By block: what is known about the flags behind it. */
@@ -95,6 +96,7 @@ export class RegionBuilder {
 		this.#graph = regionGraph(shape.blocks);
 		this.#behindSteps = nodesBehindSteps(this.#graph);
 		this.#steady = steadyBases(this.#graph);
+		this.#inSmallLoops = nodesOfSmallLoops(this.#graph);
 		this.#emitForm = emitForm;
 		this.#nameExit = nameExit;
 		this.#e = new StateEmitter(this.#code, context);
@@ -309,6 +311,7 @@ export class RegionBuilder {
 			record,
 			distance: offset - inPage,
 			steady: this.#steady[this.#node] ?? 0,
+			inSmallLoop: this.#inSmallLoops.has(this.#node),
 			registers: this.#registers,
 			flags: this.#flags,
 			flagState: place.flagState,

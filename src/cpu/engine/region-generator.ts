@@ -155,7 +155,15 @@ export class RegionGenerator {
 		const form = { handler: 0, example: instruction, mode, addressing };
 		code.block((bail) => {
 			const e = new HotEmitter(code, context, {
-				...{ form, record, distance: 0, steady: 0, bail, isConditional: false },
+				...{
+					form,
+					record,
+					distance: 0,
+					steady: 0,
+					inSmallLoop: false,
+					bail,
+					isConditional: false,
+				},
 				registers: new HotRegisters(code, long, true),
 				flags: new HotFlags(code, long, context.settle),
 				...{ flagState: "saved", behind: 0 },

@@ -12,23 +12,25 @@ import type { Instruction } from "../decode/instruction.ts";
 import { operandsOf, type ParsedOperand } from "../decode/operand-spec.ts";
 import type { RegionGraph } from "./region-graph.ts";
 
+/** Blocks. */
+const SMALL_LOOP = 4;
 /** Their first operand is only read. */
 const READERS = new Set(["CMP", "TEST", "PUSH", "CALL", "JMP", "BT"]);
 const SMALL_STEPS = new Set(["INC", "DEC"]);
 const SUMS = new Set(["ADD", "SUB"]);
 /** They write the second operand, too. */
 const EXCHANGES = new Set(["XCHG", "XADD"]);
+const PRODUCTS = new Set(["MUL", "IMUL", "DIV", "IDIV"]);
 /** Registers that instructions write without naming them, a bit each. */
 const RAX = 1 << 0;
 const RDX = 1 << 2;
 const UNNAMED: Readonly<Record<string, number>> = {
-	...{ MUL: RAX | RDX, DIV: RAX | RDX, IDIV: RAX | RDX },
 	...{ CWD: RDX, CPUID: RAX | RDX, RDTSC: RAX | RDX, LODS: RAX },
 };
 
 /** By node: the registers, a bit each, that the smallest loop around it does not move far; 0 outside of loops. */
 export function steadyBases(graph: RegionGraph): readonly number[] {
-	const { nodes, successors, loops } = graph;
+	const { nodes } = graph;
 	const moved = nodes.map((node) =>
 		node.kind === "block"
 			? node.block.instructions.reduce(
@@ -37,11 +39,9 @@ export function steadyBases(graph: RegionGraph): readonly number[] {
 				)
 			: 0,
 	);
-	const predecessors = predecessorsOf(successors);
 	const steady = nodes.map(() => 0);
 	const sizes = nodes.map(() => Number.POSITIVE_INFINITY);
-	for (const [head, ends] of loops) {
-		const loop = nodesOfLoop(head, ends, predecessors);
+	for (const loop of loopsOf(graph)) {
 		let anyMoved = 0;
 		for (const node of loop) anyMoved |= moved[node] as number;
 		for (const node of loop) {
@@ -51,6 +51,26 @@ export function steadyBases(graph: RegionGraph): readonly number[] {
 		}
 	}
 	return steady;
+}
+
+/**
+ * Nodes of loops of a few blocks. Where one looks things up in a table it does
+ * little else, and more code for it costs little.
+ */
+export function nodesOfSmallLoops(graph: RegionGraph): ReadonlySet<number> {
+	const small = loopsOf(graph).filter(({ size }) => size <= SMALL_LOOP);
+	return new Set(small.flatMap((loop) => [...loop]));
+}
+
+/** The nodes of each loop. Several that begin at one node, as where a region begins inside them, are as many loops. */
+function loopsOf({
+	successors,
+	loops,
+}: RegionGraph): readonly ReadonlySet<number>[] {
+	const predecessors = predecessorsOf(successors);
+	return [...loops].flatMap(([head, ends]) =>
+		ends.map((end) => nodesOfLoop(head, end, predecessors)),
+	);
 }
 
 function predecessorsOf(
@@ -63,13 +83,13 @@ function predecessorsOf(
 	return predecessors;
 }
 
-/** The start of a loop, and what leads to its ends without passing there. */
+/** The start of a loop, and what leads to its end without passing there. */
 function nodesOfLoop(
 	head: number,
-	ends: readonly number[],
+	end: number,
 	predecessors: readonly (readonly number[])[],
 ): ReadonlySet<number> {
-	const found = new Set([head, ...ends]);
+	const found = new Set([head, end]);
 	for (const node of found) {
 		if (node === head) continue;
 		for (const from of predecessors[node] ?? []) found.add(from);
@@ -87,8 +107,9 @@ function movedBy(instruction: Instruction): number {
 	const isSum = SUMS.has(mnemonic) && second?.method === "I";
 	const isStep = mnemonic === "LEA" && memory?.base === reg && memory.index < 0;
 	if (isSum || isStep) return 0;
-	const isWide = mnemonic === "IMUL" && operands.length === 1;
-	const unnamed = isWide ? RAX | RDX : (UNNAMED[mnemonic] ?? 0);
+	// What one operand is multiplied or divided by is only read.
+	if (operands.length === 1 && PRODUCTS.has(mnemonic)) return RAX | RDX;
+	const unnamed = UNNAMED[mnemonic] ?? 0;
 	const other = EXCHANGES.has(mnemonic) ? registerOf(second, instruction) : 0;
 	return unnamed | other | registerOf(first, instruction);
 }

@@ -29,6 +29,7 @@ import {
 import type { I32, I64, Value } from "../semantics/emitter.ts";
 import { CR3, TABLES_NX, TLB_FILLS, WIDE_TABLES } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
+import { emitForgetMemos } from "./page-memo.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 import { ENTRY_A, ENTRY_P, ENTRY_PS, tlbWord } from "./tlb-word.ts";
 import {
@@ -206,6 +207,8 @@ class WideWalk {
 				const number = e.shrU(e.sub(host, e.i32(RAM_BASE)), e.i32(12));
 				const isCode = load("i32.load8_u", expr(number), CODE_MAP_BASE) as I32;
 				this.#code.if(expr(isCode), () => this.#note(1, e.i32(1)));
+				// A page that comes back may have another frame: nothing of this one may stay.
+				emitForgetMemos(e);
 			});
 			this.#put(to, page, word);
 		});
