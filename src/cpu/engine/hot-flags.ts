@@ -12,7 +12,8 @@
  * | words | FLAG_RESULT and FLAG_AUX, as in `flags.ts` |
  *
  * Moving locals is almost free, computing flags is not. Where a region is left
- * one function of its module, `settle`, turns the note into flag words.
+ * the note becomes flag words: in place what is most frequent, by a function that
+ * all regions share, `settle`, the rest.
  *
  * @journey E:724 A note instead of flags
  */
@@ -53,6 +54,8 @@ type Operation = (typeof OPERATIONS)[number];
 const COUNT_BITS = 6;
 const COUNT_MASK = (1 << COUNT_BITS) - 1;
 const SHIFTS: ReadonlySet<Operation> = new Set(["shl", "shr", "sar"]);
+/** What comes before most ways out: a comparison, a test, an addition to the stack pointer. */
+const USUAL = ["sub", "logic", "add"] as const;
 const CARRYING: ReadonlySet<Operation> = new Set(["adc", "sbb"]);
 
 /** An operation whose flags nobody has asked for. */
@@ -236,12 +239,34 @@ export class HotFlags {
 	settleToState(e: StateEmitter): void {
 		this.#code.if(
 			localGet(this.#kind),
-			() => this.#callSettle(),
+			() => this.#settleUsual(e),
 			() => {
 				e.writeState(FLAG_RESULT, localGet(this.result) as Value);
 				e.writeState(FLAG_AUX, localGet(this.aux) as Value);
 			},
 		);
+	}
+
+	/** What most ways out come behind is settled in place, the rest by the function. */
+	#settleUsual(e: StateEmitter): void {
+		const widths = this.#noted.type === "i64" ? [32, 64] : [32];
+		const usual = USUAL.flatMap((kind) =>
+			widths.map((width) => ({ kind, width })),
+		);
+		this.#code.block((done) => {
+			for (const { kind, width } of usual) {
+				const number = i32Const(formNumber(kind, width) << COUNT_BITS);
+				const [a, result] = [this.#a, this.#noted].map((local) =>
+					this.#get(local, width),
+				) as [Integer, Integer];
+				this.#code.if(op("i32.eq", localGet(this.#kind), number), () => {
+					const known = { kind, width, a, b: undefined, result };
+					computeFlags(e, { ...known, carry: undefined });
+					this.#code.br(done);
+				});
+			}
+			this.#callSettle();
+		});
 	}
 
 	#callSettle(): void {
