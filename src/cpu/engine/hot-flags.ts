@@ -174,6 +174,7 @@ export class HotFlags {
 	note(operands: Operands, before: FlagState): PendingFlags {
 		const { kind, width, a, b, count, carryIn, result } = operands;
 		const carry = isStepKind(kind) ? this.#saveCarry(before) : undefined;
+		if (before === "words" && !isStepKind(kind)) this.#dropWords();
 		const number = i32Const(kindNumber(operands));
 		const kindNow = carryIn ? op("i32.or", number, expr(carryIn)) : number;
 		this.#code.set(this.#kind, kindNow);
@@ -187,6 +188,13 @@ export class HotFlags {
 			...(count !== undefined && { count: constant(width, count) }),
 			...(carryIn !== undefined && { carryIn: carryInOf(this.#kind) }),
 		};
+	}
+
+	/** Nobody reads the words while they are not right: what was computed for them need not be. */
+	#dropWords(): void {
+		for (const word of [this.result, this.aux]) {
+			this.#code.set(word, i32Const(0));
+		}
 	}
 
 	/** The flag words are right from here on. */
