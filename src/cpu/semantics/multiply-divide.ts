@@ -132,9 +132,12 @@ const imul: Semantics = (e, form) => {
 	const { width } = destination;
 	const factor = form.operands[2] ?? destination;
 	const b = readAs(e, factor, width);
-	const product = multiply(e, width, true, source.read(), b);
-	destination.write(product.low);
-	setProductFlags(e, width, true, product);
+	const a = source.read();
+	const { low: half, high } = multiply(e, width, true, a, b);
+	// By itself: where nobody asks for the flags, nobody needs the whole product.
+	const low = width === 32 ? e.let(e.mul(e.wrap(a), e.wrap(b))) : half;
+	destination.write(low);
+	setProductFlags(e, width, true, { low, high });
 };
 
 /** Dividend, divisor, and where quotient and remainder go. */
