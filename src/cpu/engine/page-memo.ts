@@ -21,9 +21,8 @@ import {
 	TLB_WRITE_MASK,
 } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
+import { filledWideWord, filledWord, type WordOf } from "./filled-word.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
-import { tlbWord } from "./tlb-lookup.ts";
-import { emitWideLookup, highHalf } from "./wide-lookup.ts";
 
 const PAGE = 4096;
 /** How the function is told what it is for: bytes, and above them the memo's number and whether a write is meant. */
@@ -117,14 +116,10 @@ export function findPageBody(
 	context: CodeContext,
 	fill: FunctionRef,
 ): FunctionBuilder {
-	return new Search(context, "i32").emit((e, linear, needed, leave) => {
-		const word = e.variable(tlbWord(e, linear as I32));
-		e.code.if(expr(e.eqz(e.and(word.get(), needed))), () => {
-			word.set(call(fill, expr(linear), expr(needed)) as Value as I32);
-			e.code.brIf(leave, expr(e.eqz(word.get())));
-		});
-		return word.get();
-	});
+	const code = new FunctionBuilder(["i32", "i32"], ["i32"]);
+	const e = new StateEmitter(code, context);
+	emitFind<I32>(e, filledWord(e, fill));
+	return code;
 }
 
 /** The same for 64-bit code. */
@@ -132,81 +127,42 @@ export function findWidePageBody(
 	context: CodeContext,
 	fillWide: FunctionRef,
 ): FunctionBuilder {
-	return new Search(context, "i64").emit((e, linear, needed, leave) => {
-		const word = e.variable(e.i32(0));
-		const address = linear as I64;
-		const low = e.let(e.wrap(address));
-		e.code.block((found) => {
-			e.code.block((miss) => {
-				const at = { linear: address, low, bytes: 1 };
-				word.set(emitWideLookup(e.code, e, at, () => needed, miss).word);
-				e.code.br(found);
-			});
-			const args = [low, highHalf(e, address), needed].map(expr);
-			word.set(call(fillWide, ...args) as Value as I32);
-			e.code.brIf(leave, expr(e.eqz(word.get())));
-		});
-		return word.get();
-	});
+	const code = new FunctionBuilder(["i64", "i32"], ["i32"]);
+	const e = new StateEmitter(code, context);
+	emitFind<I64>(e, filledWideWord(e, fillWide));
+	return code;
 }
 
-/** The TLB's word for an address, which allows what is needed; branches to `leave` where there is none. */
-type WordOf = (
-	e: StateEmitter,
-	linear: Integer,
-	needed: I32,
-	leave: Label,
-) => I32;
-
-class Search {
-	readonly #code: FunctionBuilder;
-	readonly #e: StateEmitter;
-	readonly #linear: Integer;
-	readonly #how: I32;
-
-	constructor(context: CodeContext, type: "i32" | "i64") {
-		this.#code = new FunctionBuilder([type, "i32"], ["i32"]);
-		this.#e = new StateEmitter(this.#code, context);
-		this.#linear = localGet(this.#code.param(0)) as Value as Integer;
-		this.#how = localGet(this.#code.param(1)) as Value as I32;
-	}
-
-	emit(wordOf: WordOf): FunctionBuilder {
-		const e = this.#e;
-		this.#code.block((leave) => {
-			const low = e.let(e.wrap(this.#linear));
-			const offset = e.let(e.and(low, e.i32(PAGE - 1)));
-			const bytes = e.and(this.#how, e.i32(HOW_BYTES));
-			const across = e.gtU(offset, e.sub(e.i32(PAGE), bytes));
-			this.#code.brIf(leave, expr(across));
-			const writes = e.and(this.#how, e.i32(HOW_WRITES));
-			const needed = this.#mask(writes);
-			const word = e.let(wordOf(e, this.#linear, needed, leave));
-			const host = e.let(e.add(low, e.and(word, e.i32(-PAGE))));
-			this.#note(word, e.sub(host, offset));
-			this.#code.return(expr(host));
-		});
-		this.#code.return(expr(e.i32(0)));
-		return this.#code;
-	}
-
-	/** Makes a memo of the page, if it has the rights that a memo of its kind stands for. */
-	#note(word: I32, hostPage: I32): void {
-		const e = this.#e;
-		const number = e.shrU(this.#how, e.i32(HOW_MEMO_SHIFT));
+function emitFind<T extends Integer>(e: StateEmitter, wordOf: WordOf<T>): void {
+	const { code } = e;
+	const [linear, how] = [0, 1].map((index) =>
+		localGet(code.param(index)),
+	) as Value[] as [T, I32];
+	code.block((leave) => {
+		const low = e.let(e.wrap(linear));
+		const offset = e.let(e.and(low, e.i32(PAGE - 1)));
+		const bytes = e.and(how, e.i32(HOW_BYTES));
+		const across = e.gtU(offset, e.sub(e.i32(PAGE), bytes));
+		code.brIf(leave, expr(across));
+		const needed = maskFor(e, e.and(how, e.i32(HOW_WRITES)));
+		const word = e.let(wordOf(linear, needed, leave));
+		const host = e.let(e.add(low, e.and(word, e.i32(-PAGE))));
+		const number = e.shrU(how, e.i32(HOW_MEMO_SHIFT));
 		const memo = e.let(e.and(number, e.i32(MEMOS - 1)));
-		const rights = this.#mask(e.geU(memo, e.i32(WRITE_MEMO)));
-		this.#code.if(expr(e.and(word, rights)), () => {
-			const width = this.#linear.type === "i64" ? 64 : 32;
-			const page = e.and(this.#linear, e.constant(width, -PAGE));
-			writeMemo(e, memo, e.toWidth(64, page) as I64, hostPage);
+		// A page that may be read need not be one that a memo of writes may stand for.
+		const rights = maskFor(e, e.geU(memo, e.i32(WRITE_MEMO)));
+		code.if(expr(e.and(word, rights)), () => {
+			const wide = e.toWidth(64, linear) as I64;
+			const page = e.sub(wide, e.extendU(offset));
+			writeMemo(e, memo, page, e.sub(host, offset));
 		});
-	}
+		code.return(expr(host));
+	});
+	code.return(expr(e.i32(0)));
+}
 
-	/** The TLB's bit for writing, or for reading. */
-	#mask(writes: I32): I32 {
-		const e = this.#e;
-		const write = e.readState(TLB_WRITE_MASK) as I32;
-		return e.let(e.select(writes, write, e.readState(TLB_READ_MASK) as I32));
-	}
+/** The TLB's bit for writing, or for reading. */
+function maskFor(e: StateEmitter, writes: I32): I32 {
+	const write = e.readState(TLB_WRITE_MASK) as I32;
+	return e.let(e.select(writes, write, e.readState(TLB_READ_MASK) as I32));
 }

@@ -5,20 +5,16 @@
  * @journey E:518 Half here, half there
  */
 
-import { call, localGet } from "../../wasm/expression.ts";
-import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
+import { localGet } from "../../wasm/expression.ts";
+import { FunctionBuilder } from "../../wasm/function-builder.ts";
 import type { FunctionRef } from "../../wasm/references.ts";
-import type { I32, I64, Integer, Value } from "../semantics/emitter.ts";
+import type { I32, Integer, Value } from "../semantics/emitter.ts";
 import { SCRATCH, TLB_READ_MASK } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
+import { filledWideWord, filledWord, type WordOf } from "./filled-word.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
-import { tlbWord } from "./tlb-lookup.ts";
-import { emitWideLookup, highHalf } from "./wide-lookup.ts";
 
 const PAGE = 4096;
-
-/** Looks an address up, fills the TLB if need be; the TLB's word. */
-type WordOf<T extends Integer> = (address: T, mask: I32, leave: Label) => I32;
 
 /** Body of a function (linear, bytes) → host address of a copy of what lies in two pages that may be read; 0 = not for us. */
 export function readAcrossBody(
@@ -30,14 +26,7 @@ export function readAcrossBody(
 	const [linear, bytes] = [0, 1].map(
 		(index) => localGet(code.param(index)) as Value as I32,
 	) as [I32, I32];
-	copyBoth<I32>(e, { linear, low: linear, bytes }, (address, mask, leave) => {
-		const entry = e.variable(tlbWord(e, address));
-		code.if(expr(e.eqz(e.and(entry.get(), mask))), () => {
-			entry.set(call(fill, expr(address), expr(mask)) as Value as I32);
-			code.brIf(leave, expr(e.eqz(entry.get())));
-		});
-		return entry.get();
-	});
+	copyBoth(e, { linear, low: linear, bytes }, filledWord(e, fill));
 	return code;
 }
 
@@ -53,21 +42,7 @@ export function readAcrossWideBody(
 	) as [I32, I32, I32];
 	const upper = e.shl(e.extendU(high), e.i64(32));
 	const linear = e.let(e.or(upper, e.extendU(low)));
-	copyBoth<I64>(e, { linear, low, bytes }, (address, mask, leave) => {
-		const entry = e.variable(e.i32(0));
-		const half = e.let(e.wrap(address));
-		code.block((found) => {
-			code.block((miss) => {
-				const at = { linear: address, low: half, bytes: 1 };
-				entry.set(emitWideLookup(code, e, at, () => mask, miss).word);
-				code.br(found);
-			});
-			const args = [half, highHalf(e, address), mask].map(expr);
-			entry.set(call(fillWide, ...args) as Value as I32);
-			code.brIf(leave, expr(e.eqz(entry.get())));
-		});
-		return entry.get();
-	});
+	copyBoth(e, { linear, low, bytes }, filledWideWord(e, fillWide));
 	return code;
 }
 

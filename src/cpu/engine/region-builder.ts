@@ -34,7 +34,7 @@ import type { RegionBlock, RegionInstruction, RegionShape } from "./region.ts";
 import { type RegionGraph, regionGraph } from "./region-graph.ts";
 import { StateEmitter } from "./state-emitter.ts";
 import { STATUS_COLD, STATUS_JUMP, STATUS_STOP } from "./status.ts";
-import { nodesOfSmallLoops, steadyBases } from "./steady-bases.ts";
+import { loopsOf, nodesOfSmallLoops, steadyBases } from "./steady-bases.ts";
 
 const PAGE = 4096;
 /** Code that most instructions come to. */
@@ -95,8 +95,9 @@ export class RegionBuilder {
 		this.#shape = shape;
 		this.#graph = regionGraph(shape.blocks);
 		this.#behindSteps = nodesBehindSteps(this.#graph);
-		this.#steady = steadyBases(this.#graph);
-		this.#inSmallLoops = nodesOfSmallLoops(this.#graph);
+		const loops = loopsOf(this.#graph);
+		this.#steady = steadyBases(this.#graph, loops);
+		this.#inSmallLoops = nodesOfSmallLoops(loops);
 		this.#emitForm = emitForm;
 		this.#nameExit = nameExit;
 		this.#e = new StateEmitter(this.#code, context);

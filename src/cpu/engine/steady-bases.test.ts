@@ -10,8 +10,8 @@ import { decode } from "../decode/decoder.ts";
 import type { Instruction } from "../decode/instruction.ts";
 import { ALL_FEATURES } from "../decode/opcode-table.ts";
 import type { BlockEnd, RegionBlock } from "./region.ts";
-import { regionGraph } from "./region-graph.ts";
-import { steadyBases } from "./steady-bases.ts";
+import { type RegionGraph, regionGraph } from "./region-graph.ts";
+import { loopsOf, nodesOfSmallLoops, steadyBases } from "./steady-bases.ts";
 
 const RAX = 0;
 const RCX = 1;
@@ -47,10 +47,12 @@ const back = (target: number, next: number): BlockEnd => ({
 	...{ kind: "conditional", target, next },
 });
 
+const steadyOf = (graph: RegionGraph) => steadyBases(graph, loopsOf(graph));
+
 /** Registers that are not steady in a loop of one block. */
 function moved(codes: readonly string[], codeSize: 32 | 64 = 32): number[] {
 	const only = block(0, back(0, OUT), codes, codeSize);
-	return notIn(steadyBases(regionGraph([only]))[0] as number);
+	return notIn(steadyOf(regionGraph([only]))[0] as number);
 }
 
 /** Registers whose bits are not set. */
@@ -130,7 +132,7 @@ describe("moved far are those that", () => {
 			block(0x10, fall(0x20), [NOP, LOAD_ECX]),
 			block(0x20, back(0, OUT), [NOP]),
 		];
-		const steady = steadyBases(regionGraph(blocks)).slice(0, 3);
+		const steady = steadyOf(regionGraph(blocks)).slice(0, 3);
 		expect(steady.map(notIn)).toEqual([
 			[RCX, RBX],
 			[RCX, RBX],
@@ -146,7 +148,7 @@ describe("the loop that counts", () => {
 			block(0x10, back(0x10, 0x20), [LOAD_ECX]),
 			block(0x20, back(0, OUT), [NOP]),
 		];
-		const [outer, inner, end] = steadyBases(regionGraph(blocks));
+		const [outer, inner, end] = steadyOf(regionGraph(blocks));
 		expect(notIn(inner as number)).toEqual([RCX]);
 		// What an inner loop moves, the outer one moves.
 		expect(notIn(outer as number)).toEqual([RCX, RBX]);
@@ -160,7 +162,7 @@ describe("the loop that counts", () => {
 			block(0x20, back(0, OUT), [NOP]),
 			block(0, fall(0x10), [LOAD_EBX]),
 		];
-		const [inner] = steadyBases(regionGraph(blocks));
+		const [inner] = steadyOf(regionGraph(blocks));
 		expect(notIn(inner as number)).toEqual([RCX]);
 	});
 
@@ -169,7 +171,7 @@ describe("the loop that counts", () => {
 			block(0, back(0, 0x10), [NOP]),
 			block(0x10, back(0, OUT), [LOAD_EBX]),
 		];
-		const [head, end] = steadyBases(regionGraph(blocks));
+		const [head, end] = steadyOf(regionGraph(blocks));
 		expect([head, end].map((bits) => notIn(bits as number))).toEqual([
 			[],
 			[RBX],
@@ -179,7 +181,7 @@ describe("the loop that counts", () => {
 	it("may go round by way of a comparison of targets", () => {
 		const end: BlockEnd = { kind: "dynamic", isReturn: false, next: undefined };
 		const only = { ...block(0, end, [LOAD_EBX]), targets: [0] };
-		const [steady] = steadyBases(regionGraph([only]));
+		const [steady] = steadyOf(regionGraph([only]));
 		expect(notIn(steady as number)).toEqual([RBX]);
 	});
 
@@ -190,10 +192,28 @@ describe("the loop that counts", () => {
 			block(0x20, fall(OUT), [NOP]),
 		];
 		const graph = regionGraph(blocks);
-		const steady = steadyBases(graph);
+		const steady = steadyOf(graph);
 		expect(steady).toHaveLength(graph.nodes.length);
 		expect(steady.map((bits) => bits !== 0)).toEqual(
 			graph.nodes.map((_, node) => node === 1),
 		);
+	});
+});
+
+describe("small loops", () => {
+	/** A loop of that many blocks, and one more behind it. */
+	function loopOf(blocks: number): readonly RegionBlock[] {
+		const places = Array.from({ length: blocks }, (_, i) => i * 0x10);
+		const round = places.map((at) => block(at, fall(at + 0x10), [NOP]));
+		const end = places.at(-1) as number;
+		const last = block(end, back(0, end + 0x10), [NOP]);
+		return [...round.slice(0, -1), last, block(end + 0x10, fall(OUT), [NOP])];
+	}
+
+	it("are of four blocks at most", () => {
+		const nodesOf = (blocks: number) =>
+			nodesOfSmallLoops(loopsOf(regionGraph(loopOf(blocks))));
+		expect([...nodesOf(4)].sort()).toEqual([0, 1, 2, 3]);
+		expect([...nodesOf(5)]).toEqual([]);
 	});
 });

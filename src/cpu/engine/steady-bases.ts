@@ -28,9 +28,14 @@ const UNNAMED: Readonly<Record<string, number>> = {
 	...{ CWD: RDX, CPUID: RAX | RDX, RDTSC: RAX | RDX, LODS: RAX },
 };
 
+/** The nodes of a loop. */
+export type Loop = ReadonlySet<number>;
+
 /** By node: the registers, a bit each, that the smallest loop around it does not move far; 0 outside of loops. */
-export function steadyBases(graph: RegionGraph): readonly number[] {
-	const { nodes } = graph;
+export function steadyBases(
+	{ nodes }: RegionGraph,
+	loops: readonly Loop[],
+): readonly number[] {
 	const moved = nodes.map((node) =>
 		node.kind === "block"
 			? node.block.instructions.reduce(
@@ -41,7 +46,7 @@ export function steadyBases(graph: RegionGraph): readonly number[] {
 	);
 	const steady = nodes.map(() => 0);
 	const sizes = nodes.map(() => Number.POSITIVE_INFINITY);
-	for (const loop of loopsOf(graph)) {
+	for (const loop of loops) {
 		let anyMoved = 0;
 		for (const node of loop) anyMoved |= moved[node] as number;
 		for (const node of loop) {
@@ -57,16 +62,13 @@ export function steadyBases(graph: RegionGraph): readonly number[] {
  * Nodes of loops of a few blocks. Where one looks things up in a table it does
  * little else, and more code for it costs little.
  */
-export function nodesOfSmallLoops(graph: RegionGraph): ReadonlySet<number> {
-	const small = loopsOf(graph).filter(({ size }) => size <= SMALL_LOOP);
+export function nodesOfSmallLoops(loops: readonly Loop[]): ReadonlySet<number> {
+	const small = loops.filter(({ size }) => size <= SMALL_LOOP);
 	return new Set(small.flatMap((loop) => [...loop]));
 }
 
-/** The nodes of each loop. Several that begin at one node, as where a region begins inside them, are as many loops. */
-function loopsOf({
-	successors,
-	loops,
-}: RegionGraph): readonly ReadonlySet<number>[] {
+/** A graph's loops. Several that begin at one node, as where a region begins inside them, are as many loops. */
+export function loopsOf({ successors, loops }: RegionGraph): readonly Loop[] {
 	const predecessors = predecessorsOf(successors);
 	return [...loops].flatMap(([head, ends]) =>
 		ends.map((end) => nodesOfLoop(head, end, predecessors)),
@@ -88,7 +90,7 @@ function nodesOfLoop(
 	head: number,
 	end: number,
 	predecessors: readonly (readonly number[])[],
-): ReadonlySet<number> {
+): Loop {
 	const found = new Set([head, end]);
 	for (const node of found) {
 		if (node === head) continue;
