@@ -2,7 +2,7 @@
  * The TLB's word for an address, out of the tables where it is not there yet: for
  * functions of generated code that must not leave for that.
  *
- * @journey E:516 Looked up or filled in
+ * @journey E:517 Looked up or filled in
  */
 
 import { call, type Expression } from "../../wasm/expression.ts";
