@@ -2,9 +2,9 @@
  * Keeps the JavaScript heap small beside the guest's memory. V8 uses more memory
  * the more the machine has: an old generation that is not collected before it has
  * grown by 50 MiB, and a pool of pages once used. A process that promises "guest
- * memory and little more" cannot give any of that. The young generation may grow:
- * decoding makes much short-lived garbage, and collecting it a MiB at a time took
- * a twentieth of all that a guest at work had.
+ * memory and little more" cannot give any of that. The young generation may grow
+ * at first: decoding makes much short-lived garbage, and collecting it a MiB at a
+ * time takes a twentieth of all that a guest at work has.
  *
  * Relies on V8 alone; the command line calls it before anything else.
  *
@@ -24,17 +24,19 @@ const POOLING_SINCE = [14, 6] as const;
 export const START_MS = 1_000;
 
 /**
- * Marking starts when the old generation has made a fifth of the way to V8's limit
- * (a limit in proportion to the machine), once the guest has started; pages go
- * back at once. (That V8 compiles with one helper thread only, whose scratch
- * memory adds up, has to be said when the process starts: see the first line of
- * `cli.ts`.)
+ * Once the guest has started the young generation stays as large as it is, and
+ * marking starts when the old one has made a tenth of the way to V8's limit (a
+ * limit in proportion to the machine); pages go back at once. (That V8 compiles
+ * with one helper thread only, whose scratch memory adds up, has to be said when
+ * the process starts: see the first line of `cli.ts`.)
  */
 export function keepHeapSmall(): void {
 	if (poolsPages()) setFlagsFromString("--no-memory-pool");
-	const markSoon = () =>
-		setFlagsFromString("--incremental-marking-hard-trigger=20");
-	setTimeout(markSoon, START_MS).unref();
+	const settle = () => {
+		setFlagsFromString("--semi-space-growth-factor=1");
+		setFlagsFromString("--incremental-marking-hard-trigger=10");
+	};
+	setTimeout(settle, START_MS).unref();
 }
 
 function poolsPages(): boolean {
