@@ -279,10 +279,10 @@ export class HotEmitter extends HotFlagEmitter {
 		const { base = -1, index = -1 } = memory ?? {};
 		const moves = (register: number) => (steady & (1 << register)) === 0;
 		const isOfTable = index >= 0 && moves(index);
-		if (base < 0 || (isOfTable && !inSmallLoop)) return undefined;
-		if (base === RSP && !isOfTable) return stack;
-		if (base !== RSP && moves(base)) return undefined;
-		const register = isOfTable ? index : base;
+		const register = isOfTable || base < 0 ? index : base;
+		if (register < 0 || (isOfTable && !inSmallLoop)) return undefined;
+		if (register === RSP) return stack;
+		if (base >= 0 && base !== RSP && moves(base)) return undefined;
 		const number = intent === "read" ? register : WRITE_MEMO + register;
 		return { number, isOfTable };
 	}
