@@ -11,18 +11,17 @@
  */
 
 import { setFlagsFromString } from "node:v8";
-import { START_MS } from "./heap.ts";
+import { isV8Since, START_MS } from "./heap.ts";
 
 /** About as many bytes of code executed; V8's own is four times that. */
 const TIERING_BUDGET = 3_000_000;
 
-/** From here on V8 heeds hints about branches unasked. */
-const HEEDS_HINTS = 14;
+/** V8's version that is known to heed hints about branches unasked. */
+const HEEDS_HINTS_SINCE = [14, 6] as const;
 
-/** Regions say which branches are rarely taken, and are a tenth slower where nobody listens. */
+/** Regions say which branches are rarely taken, which pays only where they are heeded. */
 export function heedBranchHints(): void {
-	const major = Number.parseInt(process.versions.v8, 10);
-	if (major >= HEEDS_HINTS) return;
+	if (isV8Since(...HEEDS_HINTS_SINCE)) return;
 	setFlagsFromString("--experimental-wasm-branch-hinting");
 }
 

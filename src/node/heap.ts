@@ -31,7 +31,7 @@ export const START_MS = 1_000;
  * the process starts: see the first line of `cli.ts`.)
  */
 export function keepHeapSmall(): void {
-	if (poolsPages()) setFlagsFromString("--no-memory-pool");
+	if (isV8Since(...POOLING_SINCE)) setFlagsFromString("--no-memory-pool");
 	const settle = () => {
 		setFlagsFromString("--semi-space-growth-factor=1");
 		setFlagsFromString("--incremental-marking-hard-trigger=10");
@@ -39,9 +39,9 @@ export function keepHeapSmall(): void {
 	setTimeout(settle, START_MS).unref();
 }
 
-function poolsPages(): boolean {
+/** Whether this V8 is of that version or a later one. */
+export function isV8Since(since: number, sinceMinor: number): boolean {
 	const [major = 0, minor = 0] = process.versions.v8.split(".").map(Number);
-	const [since, sinceMinor] = POOLING_SINCE;
 	return major > since || (major === since && minor >= sinceMinor);
 }
 

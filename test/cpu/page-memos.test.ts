@@ -587,3 +587,39 @@ describe("a memo of the kernel's", () => {
 		});
 	});
 });
+
+describe.each([32, 64] as const)("a table of %i-bit code", (width) => {
+	const WORDS = 2048;
+	const HALF = WORDS / 2;
+
+	/** A small loop that looks its turn up in a table, modulo the number of words, which lie in two pages. */
+	function lookUp(access: string): Memories {
+		const on = new Memories(width);
+		on.machine.map(on.page, FIRST);
+		on.machine.map(on.page + 0x1000n, OTHER);
+		for (let i = 0; i < WORDS; i++) on.setWord(placeOf(i), i * i);
+		on.set(RAX, 0);
+		on.set(RSI, 5 * WORDS);
+		// mov ecx, esi; and ecx, 2047
+		on.run(rounds(start().hex("89f1 81e1ff070000").hex(access)));
+		return on;
+	}
+
+	const placeOf = (i: number): number =>
+		i < HALF ? FIRST + 4 * i : OTHER + 4 * (i - HALF);
+
+	it("is read where it is", () => {
+		let sum = 0;
+		for (let i = 0; i < WORDS; i++) sum += 5 * i * i;
+		// add eax, [ebx + ecx * 4]
+		expect(lookUp("03048b").get(RAX)).toBe(sum % 2 ** 32);
+	});
+
+	it("is written where it is", () => {
+		// inc dword [ebx + ecx * 4]
+		const on = lookUp("ff048b");
+		for (let i = 0; i < WORDS; i++) {
+			expect(on.word(placeOf(i))).toBe(i * i + 5);
+		}
+	});
+});

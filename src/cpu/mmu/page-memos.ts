@@ -13,9 +13,8 @@
  * 32-bit code compares the page alone, for none of its addresses is near NO_PAGE.
  * 64-bit code can name every address, and asks how far the memo reaches.
  *
- * A memo says what the TLB said to the privilege level and the kind of code that
- * asked. Whoever changes any of that, or takes rights from an entry, forgets all
- * memos: they are made again at the next access.
+ * A memo says what the TLB said to the privilege level that asked. Whoever changes
+ * that, or a mapping, or takes rights from an entry, forgets all memos: they are made again at the next access.
  *
  * @journey E:504 Pages used last
  */

@@ -68,10 +68,7 @@ export function updateMode(state: StateView): void {
 	const eflags = state.get32(EFLAGS);
 	const debug = state.get32(DR, 7);
 	const cpl = levelOf(state, eflags);
-	const mode = modeOf(state);
-	// What 64-bit code calls a page, 32-bit code at the same level may not.
-	if (mode !== state.get32(MODE)) forgetMemos(state);
-	state.set32(MODE, mode);
+	state.set32(MODE, modeOf(state));
 	state.set32(CPL, cpl);
 	state.set32(LEAVE, 0);
 	const watched = isAlignmentChecked(state) || watchesData(debug);
