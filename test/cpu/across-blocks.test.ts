@@ -38,6 +38,11 @@ it("CF goes through INC and DEC round a loop", () => {
 	expect(carries).toBe(TURNS / 2);
 });
 
+it("INC keeps a CF that was set by itself", () => {
+	// stc; inc eax; adc esi, 0; dec edi; jnz to the start
+	expect(sum("f9  40  83 d6 00", "4f  75 f8")).toBe(TURNS);
+});
+
 // Each half of the turns goes one way; AL is 5 by itself, or 7 with all of EAX.
 const BYTE = "b0 05";
 const WHOLE = "b8 07 02 00 00";
