@@ -253,6 +253,21 @@ export class ArithmeticEmitter {
 		this.code.if(expr(condition), then, otherwise, holds);
 	}
 
+	ifAny(
+		conditions: readonly I32[],
+		then: () => void,
+		otherwise?: () => void,
+	): void {
+		this.code.block((end) => {
+			this.code.block((found) => {
+				for (const one of conditions) this.code.brIf(found, expr(one));
+				otherwise?.();
+				this.code.br(end);
+			}, "rare");
+			then();
+		});
+	}
+
 	loop(body: (again: (condition?: I32) => void) => void): void {
 		this.code.loop((label) => {
 			body((condition) => {

@@ -179,6 +179,25 @@ export class ColdEmitter extends InstructionEmitter {
 		this.stateStore(slot, 0, bytes, value);
 	}
 
+	/** 4 or 8 bytes of an XMM register, as a number. */
+	loadFloatSlot(slot: I32, bytes: number): Value {
+		return this.toFloat(this.loadSlot(slot, bytes) as Integer);
+	}
+
+	storeFloatSlot(slot: I32, bytes: number, value: Value): void {
+		this.storeSlot(slot, bytes, this.fromFloat(value));
+	}
+
+	toFloat(bits: Integer): Value {
+		const type = bits.type === "i64" ? "f64" : "f32";
+		return this.let(this.op(`${type}.reinterpret_${bits.type}`, bits) as Value);
+	}
+
+	fromFloat(value: Value): Integer {
+		const type = value.type === "f64" ? "i64" : "i32";
+		return this.op<"i32" | "i64">(`${type}.reinterpret_${value.type}`, value);
+	}
+
 	storeGeneralSlot(slot: I32, width: number, value: Integer): void {
 		this.storeRegister(slot, 0, width, value);
 	}

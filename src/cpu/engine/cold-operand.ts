@@ -38,6 +38,14 @@ abstract class ColdOperand implements Operand {
 
 	abstract read(): Integer;
 
+	readFloat(): Value {
+		return this.e.toFloat(this.read());
+	}
+
+	writeFloat(value: Value): void {
+		this.write(this.e.fromFloat(value));
+	}
+
 	readSigned(): Integer {
 		return this.e.let(this.e.signExtend(this.width, this.read())) as Integer;
 	}
@@ -98,6 +106,14 @@ class RegisterOperand extends ColdOperand {
 		// Of a 128-bit register: its low half.
 		const bytes = Math.min(this.width, 64) / 8;
 		return this.e.loadSlot(this.#slot, bytes) as Integer;
+	}
+
+	override readFloat(): Value {
+		return this.e.loadFloatSlot(this.#slot, this.width / 8);
+	}
+
+	override writeFloat(value: Value): void {
+		this.e.storeFloatSlot(this.#slot, this.width / 8, value);
 	}
 
 	override write(value: Integer): void {

@@ -30,7 +30,7 @@ import type {
 	SystemName,
 	Value,
 } from "../semantics/emitter.ts";
-import { BUDGET, ZERO } from "../state.ts";
+import { BUDGET, XMM, ZERO } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { type FlagInstruction, HotFlagEmitter } from "./hot-flag-emitter.ts";
 import type { HotRegisters } from "./hot-registers.ts";
@@ -80,6 +80,8 @@ export interface HotInstruction extends FlagInstruction {
 	/** From the start of the region's first page to that of the instruction's. */
 	readonly distance: number;
 	readonly registers: HotRegisters;
+	/** Checks that were made on every way here: see `Emitter.ensure`. */
+	readonly ensured: Set<string>;
 	/** Registers that are likely to name the same page again, a bit each; see `steady-bases.ts`. */
 	readonly steady: number;
 	readonly inSmallLoop: boolean;
@@ -100,6 +102,17 @@ export interface HotInstruction extends FlagInstruction {
 }
 
 const VECTOR_BYTES = 16;
+/** Lanes of a vector by their size in bytes. */
+const LANES: Readonly<Record<number, string>> = {
+	1: "i8x16",
+	2: "i16x8",
+	4: "i32x4",
+	8: "i64x2",
+};
+const FLOAT_LANES: Readonly<Record<number, string>> = {
+	4: "f32x4",
+	8: "f64x2",
+};
 const SS = 2;
 const RSP = 4;
 
@@ -177,6 +190,13 @@ export class HotEmitter extends HotFlagEmitter {
 		this.faultIf(this.ne(status, this.i32(STATUS_NEXT)));
 	}
 
+	override ensure(what: string, check: () => void): void {
+		const { ensured } = this.#instruction;
+		if (ensured.has(what)) return;
+		check();
+		if (this.#arms === 0) ensured.add(what);
+	}
+
 	override faultIf(condition: I32): void {
 		this.code.brIf(this.#instruction.bail, expr(condition));
 	}
@@ -204,6 +224,25 @@ export class HotEmitter extends HotFlagEmitter {
 			return;
 		}
 		const test = this.let(condition);
+		this.#inArms(then, otherwise, (...arms) =>
+			super.if(test, ...arms, holds),
+		);
+	}
+
+	override ifAny(
+		conditions: readonly I32[],
+		then: () => void,
+		otherwise?: () => void,
+	): void {
+		const tests = conditions.map((one) => this.let(one));
+		this.#inArms(then, otherwise, (...arms) => super.ifAny(tests, ...arms));
+	}
+
+	#inArms(
+		then: () => void,
+		otherwise: (() => void) | undefined,
+		emit: (then: () => void, otherwise?: () => void) => void,
+	): void {
 		const before = this.flagState;
 		let changed = false;
 		const arm = (body: () => void) => () => {
@@ -213,7 +252,7 @@ export class HotEmitter extends HotFlagEmitter {
 			this.#arms--;
 			changed ||= this.flagState !== before;
 		};
-		super.if(test, arm(then), otherwise && arm(otherwise), holds);
+		emit(arm(then), otherwise && arm(otherwise));
 		this.flagState = changed ? "saved" : before;
 	}
 
@@ -332,6 +371,8 @@ export class HotEmitter extends HotFlagEmitter {
 			const whole = this.copy(localGet(registers.read(index))) as Integer;
 			return this.#part(whole, place & 7, size);
 		}
+		const vector = registers.vectorOf(place);
+		if (vector >= 0) return this.#readVector(vector, place, size);
 		const flag = flags.localOf(place);
 		if (flag !== undefined) {
 			if (!this.computing) this.settleFlags();
@@ -360,12 +401,71 @@ export class HotEmitter extends HotFlagEmitter {
 			this.#writeRegister(index, place & 7, size, value as Integer);
 			return;
 		}
+		const vector = registers.vectorOf(place);
+		if (vector >= 0) {
+			this.#writeVector(vector, place, size, value);
+			return;
+		}
 		const flag = flags.localOf(place);
 		if (flag === undefined) super.stateStore(at, offset, size, value);
 		else {
 			if (!this.computing) this.settleFlags();
 			this.code.set(flag, expr(value));
 		}
+	}
+
+	#readVector(index: number, place: number, size: number): Value {
+		const whole = localGet(this.#instruction.registers.readVector(index));
+		if (size === VECTOR_BYTES) return this.copy(whole);
+		const name = `${LANES[size]}.extract_lane${size < 4 ? "_u" : ""}`;
+		return this.let(this.lane(name, laneAt(place, size), whole as Value));
+	}
+
+	#writeVector(
+		index: number,
+		place: number,
+		size: number,
+		value: Value,
+	): void {
+		const local = this.#instruction.registers.writeVector(index);
+		const old = localGet(local) as Value;
+		const whole =
+			size === VECTOR_BYTES
+				? value
+				: this.lane(
+						`${LANES[size]}.replace_lane`,
+						laneAt(place, size),
+						old,
+						value,
+					);
+		this.code.set(local, expr(whole));
+	}
+
+	override loadFloatSlot(slot: I32, bytes: number): Value {
+		const index = this.#vectorOf(slot);
+		if (index < 0) return super.loadFloatSlot(slot, bytes);
+		const whole = localGet(this.#instruction.registers.readVector(index));
+		const name = `${FLOAT_LANES[bytes]}.extract_lane`;
+		return this.let(this.lane(name, 0, whole as Value));
+	}
+
+	override storeFloatSlot(slot: I32, bytes: number, value: Value): void {
+		const index = this.#vectorOf(slot);
+		if (index < 0) {
+			super.storeFloatSlot(slot, bytes, value);
+			return;
+		}
+		const local = this.#instruction.registers.writeVector(index);
+		const name = `${FLOAT_LANES[bytes]}.replace_lane`;
+		const whole = this.lane(name, 0, localGet(local) as Value, value);
+		this.code.set(local, expr(whole));
+	}
+
+	/** XMM register whose start is at a place in the state, or -1. */
+	#vectorOf(slot: I32): number {
+		const place = i32Value(expr(slot));
+		const { registers } = this.#instruction;
+		return place === undefined ? -1 : registers.vectorOf(place);
 	}
 
 	#part(whole: Integer, byte: number, size: number): Value {
@@ -426,6 +526,11 @@ export class HotEmitter extends HotFlagEmitter {
 		const rip = this.add(page, this.i64(start + bytes));
 		return this.let(this.long ? rip : this.wrap(rip)) as Integer;
 	}
+}
+
+/** Number of a lane of `size` bytes by its place in the state. */
+function laneAt(place: number, size: number): number {
+	return ((place - XMM.offset) % VECTOR_BYTES) / size;
 }
 
 function typeWidth(value: Integer): 32 | 64 {

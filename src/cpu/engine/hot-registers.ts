@@ -1,8 +1,9 @@
 /**
  * What a region keeps in WebAssembly locals instead of memory: general
- * registers, and state that nothing in a region can change (segment bases,
- * TLB masks). Each is loaded on entry if the region uses it at all; registers
- * that the region writes are stored on the way out.
+ * registers, XMM registers, and state that nothing in a region can change
+ * (segment bases, TLB masks, control registers). Each is loaded on entry if the
+ * region uses it at all; registers that the region writes are stored on the way
+ * out.
  *
  * A low byte that was written by itself is kept beside its register until the
  * end of the block: compilers write it to read it, and taking it out of the
@@ -15,12 +16,15 @@ import type { FunctionBuilder } from "../../wasm/function-builder.ts";
 import type { Local } from "../../wasm/references.ts";
 import {
 	CPL,
+	CR0,
+	CR4,
 	type Field,
 	GPR,
 	SEGMENT,
 	TLB_EXECUTE_MASK,
 	TLB_READ_MASK,
 	TLB_WRITE_MASK,
+	XMM,
 } from "../state.ts";
 
 /** A field that is the same for the whole stay in a region. */
@@ -31,7 +35,10 @@ export interface Invariant {
 }
 
 /** Fields that only system operations write which regions do not contain, those of segments perhaps. */
-const CONSTANTS = [TLB_READ_MASK, TLB_WRITE_MASK, TLB_EXECUTE_MASK, CPL];
+const CONSTANTS = [
+	...[TLB_READ_MASK, TLB_WRITE_MASK, TLB_EXECUTE_MASK],
+	...[CPL, CR0, CR4],
+];
 
 function contains({ offset, stride, count }: Field, place: number): boolean {
 	return place >= offset && place < offset + stride * count;
@@ -48,6 +55,10 @@ export class HotRegisters {
 	readonly #general: Local<"i32" | "i64">[];
 	readonly #constants: readonly Field[];
 	readonly #invariants = new Map<number, Invariant>();
+	/** By number: XMM registers that some instruction reads or writes. */
+	readonly #vectors = new Map<number, Local<"v128">>();
+	/** XMM registers that some instruction writes. */
+	readonly #vectorsWritten = new Set<number>();
 	/** By register: where its low byte is kept. */
 	readonly #lowBytes = new Map<number, Local<"i32">>();
 	/** Registers whose low byte is there now. */
@@ -79,6 +90,35 @@ export class HotRegisters {
 	write(index: number): Local<"i32" | "i64"> {
 		this.written.add(index);
 		return this.read(index);
+	}
+
+	/** XMM register of a state offset, or -1. */
+	vectorOf(offset: number): number {
+		const index = (offset - XMM.offset) >> 4;
+		return offset >= XMM.offset && index < XMM.count ? index : -1;
+	}
+
+	readVector(index: number): Local<"v128"> {
+		let local = this.#vectors.get(index);
+		if (local === undefined) {
+			local = this.#code.lasting("v128");
+			this.#vectors.set(index, local);
+		}
+		return local;
+	}
+
+	writeVector(index: number): Local<"v128"> {
+		this.#vectorsWritten.add(index);
+		return this.readVector(index);
+	}
+
+	/** Number and local of each XMM register in use. */
+	get vectors(): Iterable<[number, Local<"v128">]> {
+		return this.#vectors;
+	}
+
+	get vectorsWritten(): Iterable<number> {
+		return this.#vectorsWritten;
 	}
 
 	/** Where a register's low byte is, zero-extended, if it was written by itself. */

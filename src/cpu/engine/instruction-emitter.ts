@@ -123,6 +123,10 @@ export abstract class InstructionEmitter extends StateEmitter {
 		this.#ifRarely(condition, () => this.fault(vector, errorCode));
 	}
 
+	ensure(_what: string, check: () => void): void {
+		check();
+	}
+
 	checkTarget(target: Integer): void {
 		if (this.long) {
 			const sixteen = this.i64(16);

@@ -20,7 +20,7 @@ import { type Exits, structure } from "../../wasm/structurer.ts";
 import type { OpcodeRow } from "../decode/instruction.ts";
 import { type Mode, modeCodeSize } from "../mode.ts";
 import type { I32, I64, Integer, Value } from "../semantics/emitter.ts";
-import { BUDGET, GPR, REGION_EXIT, RIP } from "../state.ts";
+import { BUDGET, GPR, REGION_EXIT, RIP, XMM } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { packColdExit, pageDistance, unpackColdExit } from "./cold-exit.ts";
 import type { EmitForm } from "./cold-loop.ts";
@@ -78,6 +78,10 @@ export class RegionBuilder {
 	#node = 0;
 	/** By block: what is known about the flags behind it. */
 	readonly #flagsBehind = new Map<number, FlagState>();
+	/** By block: the checks made on every way to its end. */
+	readonly #ensuredBehind = new Map<number, Set<string>>();
+	/** The same, so far. */
+	#ensured = new Set<string>();
 	#exit: Label | undefined;
 	#coldExit: Label | undefined;
 
@@ -172,6 +176,7 @@ export class RegionBuilder {
 		const bails: Bail[] = [];
 		const { instructions } = block;
 		this.#registers.forgetLowBytes();
+		this.#ensured = this.#ensuredBefore(node);
 		let behind: FlagState = this.#flagsBefore(node);
 		code.block((done) => {
 			const labels: Label[] = [];
@@ -190,6 +195,7 @@ export class RegionBuilder {
 			nest(instructions.length - 1);
 		});
 		this.#flagsBehind.set(node, behind);
+		this.#ensuredBehind.set(node, this.#ensured);
 		this.#emitEnd(block, exits, taken);
 		code.releaseTo(mark);
 	}
@@ -200,6 +206,12 @@ export class RegionBuilder {
 		const known =
 			before === undefined ? undefined : this.#flagsBehind.get(before);
 		return known ?? (this.#behindSteps.has(node) ? "saved" : "plain");
+	}
+
+	/** What the only block before this one ensured; nothing where there are several. */
+	#ensuredBefore(node: number): Set<string> {
+		const before = this.#graph.onlyPredecessor[node] ?? -1;
+		return new Set(this.#ensuredBehind.get(before));
 	}
 
 	/** Leaves before a checked block's first instruction when little is left. */
@@ -314,6 +326,7 @@ export class RegionBuilder {
 			steady: this.#steady[this.#node] ?? 0,
 			inSmallLoop: this.#inSmallLoops.has(this.#node),
 			registers: this.#registers,
+			ensured: this.#ensured,
 			flags: this.#flags,
 			flagState: place.flagState,
 			ripPage: this.#ripPage,
@@ -418,11 +431,14 @@ export class RegionBuilder {
 
 	#loadState(): void {
 		const e = this.#e;
-		const { used, invariants } = this.#registers;
+		const { used, vectors, invariants } = this.#registers;
 		const bytes = this.#registers.width / 8;
 		for (const index of used) {
 			const local = this.#registers.read(index);
 			this.#code.set(local, expr(e.readState(GPR, index, 0, bytes)));
+		}
+		for (const [index, local] of vectors) {
+			this.#code.set(local, expr(e.readState(XMM, index)));
 		}
 		for (const { local, offset, size } of invariants) {
 			const at = this.#context.stateBase + offset;
@@ -438,6 +454,10 @@ export class RegionBuilder {
 		for (const index of this.#registers.written) {
 			const value = this.#get(this.#registers.read(index)) as Integer;
 			e.writeState(GPR, e.toWidth(64, value), index);
+		}
+		for (const index of this.#registers.vectorsWritten) {
+			const value = this.#get(this.#registers.readVector(index));
+			e.writeState(XMM, value, index);
 		}
 		this.#flags.settleToState(e);
 		e.writeState(BUDGET, this.#get(this.#budget));

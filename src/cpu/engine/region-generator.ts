@@ -165,6 +165,7 @@ export class RegionGenerator {
 					isConditional: false,
 				},
 				registers: new HotRegisters(code, long, true),
+				ensured: new Set<string>(),
 				flags: new HotFlags(code, long, context.settle),
 				...{ flagState: "saved", behind: 0 },
 				ripPage: code.local("i64"),

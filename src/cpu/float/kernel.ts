@@ -39,6 +39,7 @@ export type KernelEmitter = Omit<
 	| "repeat"
 	| "fault"
 	| "faultIf"
+	| "ensure"
 	| "system"
 	| "stop"
 >;

@@ -56,6 +56,9 @@ export interface Operand {
 	readonly isMemory: boolean;
 	/** Its value now, named (safe to use after later writes). XMM and MMX registers give their low bits. */
 	read(): Integer;
+	/** As `read`, for widths of 32 and 64: the number that the bits are. */
+	readFloat(): Value;
+	writeFloat(value: Value): void;
 	/** As `read`, sign-extended from `width` to i32 (or i64). */
 	readSigned(): Integer;
 	/** Writes the low `width` bits; of an XMM register the others stay. */
@@ -197,6 +200,12 @@ export interface Emitter {
 		otherwise?: () => void,
 		holds?: "usual" | "rare",
 	): void;
+	/** If one of the conditions, which rarely are, is not zero. */
+	ifAny(
+		conditions: readonly I32[],
+		then: () => void,
+		otherwise?: () => void,
+	): void;
 	/** Runs `body` until it does not call its `again`. */
 	loop(body: (again: (condition?: I32) => void) => void): void;
 
@@ -325,6 +334,11 @@ export interface Emitter {
 	/** Raises an exception before anything was written. Ends the instruction. */
 	fault(vector: number, errorCode?: I32): void;
 	faultIf(condition: I32, vector: number, errorCode?: I32): void;
+	/**
+	 * Emits a check that faults by what system operations alone can change,
+	 * unless code that always runs before has made it, under the same name.
+	 */
+	ensure(what: string, check: () => void): void;
 	/**
 	 * A system operation in TypeScript; up to three i32 arguments, wider ones in
 	 * SYSTEM_ARGUMENT, a result in SYSTEM_RESULT. Faults and changes of control

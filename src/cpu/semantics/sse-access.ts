@@ -29,6 +29,10 @@ const CR4_OSXMMEXCPT = 1 << 10;
 
 /** #UD or #NM unless SSE is switched on (Intel SDM vol. 2, "Exceptions Type" tables: CR0.EM, CR4.OSFXSR, CR0.TS). */
 export function requireSse(e: Emitter): void {
+	e.ensure("SSE", () => checkSse(e));
+}
+
+function checkSse(e: Emitter): void {
 	const cr4 = e.xor(state32(e, CR4), e.i32(CR4_OSFXSR));
 	const absent = e.and(cr4, e.i32(CR4_OSFXSR));
 	const blocking = e.and(state32(e, CR0), e.i32(CR0_EM | CR0_TS));
@@ -141,6 +145,10 @@ export function iota(e: Emitter): Vector {
 /** All zeros. */
 export function zero(e: Emitter): Vector {
 	return e.v128(new Array<number>(16).fill(0));
+}
+
+export function ones(e: Emitter): Vector {
+	return e.v128(new Array<number>(16).fill(0xff));
 }
 
 /** Low or high 64 bits. */

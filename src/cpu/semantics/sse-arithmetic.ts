@@ -12,20 +12,23 @@ import type {
 	Emitter,
 	I32,
 	Integer,
+	Operand,
 	Semantics,
 	SemanticsTable,
+	Value,
 	Vector,
 } from "./emitter.ts";
 import { pair } from "./integer-values.ts";
 import { aligned, immediate, lanes32, settle, sse } from "./sse-access.ts";
 import {
-	areNotDenormal,
-	areSafeLanes,
 	DOUBLE,
 	type FloatFormat,
 	fromFloat,
-	isPlain,
-	isSafeResult,
+	hasDoubtfulLanes,
+	isDoubtful,
+	isNotPlain,
+	mayBeDenormal,
+	type SafeResult,
 	SINGLE,
 	toFloat,
 	widen,
@@ -33,9 +36,9 @@ import {
 
 type Binary = "add" | "sub" | "mul" | "div";
 
-/** Of sums and differences a zero is exact; of products it may be an underflow. */
-function zerosAreExact(name: Binary): boolean {
-	return name === "add" || name === "sub";
+/** A tiny sum or difference is exact; a product or quotient may be an underflow, even where it is zero. */
+function safeResult(name: Binary): SafeResult {
+	return name === "add" || name === "sub" ? "finite" : "normal";
 }
 
 /** Computes fast or by kernel, flags raised and settled. */
@@ -43,36 +46,27 @@ function binaryScalar(
 	e: Emitter,
 	f: FloatFormat,
 	name: Binary,
-	a: Integer,
-	b: Integer,
-	write: (value: Integer) => void,
+	destination: Operand,
+	source: Operand,
 ): void {
-	const result = e.let(
-		fromFloat(
-			e,
-			f,
-			e.op(`${f.name}.${name}`, toFloat(e, f, a), toFloat(e, f, b)),
-		) as Integer,
-	) as Integer;
-	const safe = isSafeResult(e, f, result);
-	const good = zerosAreExact(name) ? e.or(safe, isZero(e, result)) : safe;
-	const fast = e.and(e.and(good, areNotDenormal(e, f, a, b)), isPlain(e));
-	e.if(
-		fast,
-		() => write(result),
-		() => {
-			const kernel = `sse_${name}_${f.name}`;
-			const bits = e.kernel(kernel, "i64", widen(e, a), widen(e, b));
-			settle(e);
-			write(e.toWidth(f.bits, bits));
-		},
-	);
-}
-
-/** 1 for +0 and -0. */
-function isZero(e: Emitter, x: Integer): I32 {
-	const shifted = e.shl(x, e.constant(x.type === "i64" ? 64 : 32, 1));
-	return e.eqz(shifted);
+	const b = source.readFloat();
+	const a = destination.readFloat();
+	const result = e.variable(e.let(e.op(`${f.name}.${name}`, a, b) as Value));
+	const [x, y] = [a, b].map((v) => e.let(fromFloat(e, f, v)) as Integer);
+	const z = fromFloat(e, f, result.get());
+	const doubts = [
+		isDoubtful(e, f, z, safeResult(name)),
+		mayBeDenormal(e, f, x as Integer),
+		mayBeDenormal(e, f, y as Integer),
+		isNotPlain(e),
+	];
+	e.ifAny(doubts, () => {
+		const operands = [x, y].map((v) => widen(e, v as Integer));
+		const bits = e.kernel(`sse_${name}_${f.name}`, "i64", ...operands);
+		settle(e);
+		result.set(toFloat(e, f, e.toWidth(f.bits, bits)));
+	});
+	destination.writeFloat(result.get());
 }
 
 function binaryPacked(
@@ -83,10 +77,10 @@ function binaryPacked(
 	b: Vector,
 ): Vector {
 	const computed = e.let(e.op(`${f.packed}.${name}`, a, b));
-	const zeros = zerosAreExact(name) ? "zeros too" : "no zeros";
-	const safe = areSafeLanes(e, f, [a, b], computed, zeros);
+	const safe = safeResult(name);
+	const doubtful = hasDoubtfulLanes(e, f, [a, b], computed, safe);
 	const result = e.variable(computed);
-	e.if(e.eqz(e.and(safe, isPlain(e))), () => {
+	e.ifAny([doubtful, isNotPlain(e)], () => {
 		result.set(e.kernel(`sse_${name}_${f.packed}`, "v128", a, b));
 		settle(e);
 	});
@@ -94,13 +88,7 @@ function binaryPacked(
 }
 
 const scalar = (f: FloatFormat, name: Binary): Semantics =>
-	sse((e, form) => {
-		const [destination, source] = pair(form);
-		const b = source.read();
-		binaryScalar(e, f, name, destination.read(), b, (value) =>
-			destination.write(value),
-		);
-	});
+	sse((e, form) => binaryScalar(e, f, name, ...pair(form)));
 
 const packed = (f: FloatFormat, name: Binary): Semantics =>
 	sse((e, form) => {
@@ -114,19 +102,17 @@ const packed = (f: FloatFormat, name: Binary): Semantics =>
 const sqrtScalar = (f: FloatFormat): Semantics =>
 	sse((e, form) => {
 		const [destination, source] = pair(form);
-		const a = source.read();
-		const root = e.op(`${f.name}.sqrt`, toFloat(e, f, a));
-		const result = e.let(fromFloat(e, f, root) as Integer) as Integer;
-		const good = e.and(isSafeResult(e, f, result), areNotDenormal(e, f, a));
-		e.if(
-			e.and(good, isPlain(e)),
-			() => destination.write(result),
-			() => {
-				const bits = e.kernel(`sse_sqrt_${f.name}`, "i64", widen(e, a));
-				settle(e);
-				destination.write(e.toWidth(f.bits, bits));
-			},
-		);
+		const a = source.readFloat();
+		const result = e.variable(e.let(e.op(`${f.name}.sqrt`, a) as Value));
+		const x = e.let(fromFloat(e, f, a)) as Integer;
+		const z = fromFloat(e, f, result.get());
+		const doubts = [isDoubtful(e, f, z, "finite"), mayBeDenormal(e, f, x)];
+		e.ifAny([...doubts, isNotPlain(e)], () => {
+			const bits = e.kernel(`sse_sqrt_${f.name}`, "i64", widen(e, x));
+			settle(e);
+			result.set(toFloat(e, f, e.toWidth(f.bits, bits)));
+		});
+		destination.writeFloat(result.get());
 	});
 
 const sqrtPacked = (f: FloatFormat): Semantics =>
@@ -134,9 +120,9 @@ const sqrtPacked = (f: FloatFormat): Semantics =>
 		const [destination, source] = pair(form);
 		const a = aligned(source).readVector();
 		const computed = e.let(e.op(`${f.packed}.sqrt`, a));
-		const safe = areSafeLanes(e, f, [a], computed, "zeros too");
+		const doubtful = hasDoubtfulLanes(e, f, [a], computed, "finite");
 		const result = e.variable(computed);
-		e.if(e.eqz(e.and(safe, isPlain(e))), () => {
+		e.ifAny([doubtful, isNotPlain(e)], () => {
 			result.set(e.kernel(`sse_sqrt_${f.packed}`, "v128", a));
 			settle(e);
 		});
@@ -172,9 +158,9 @@ const alternating = (f: FloatFormat): Semantics =>
 		const difference = e.op(`${f.packed}.sub`, a, b);
 		const sum = e.op(`${f.packed}.add`, a, b);
 		const computed = e.let(e.shuffle(difference, sum, lanes));
-		const safe = areSafeLanes(e, f, [a, b], computed, "zeros too");
+		const doubtful = hasDoubtfulLanes(e, f, [a, b], computed, "finite");
 		const result = e.variable(computed);
-		e.if(e.eqz(e.and(safe, isPlain(e))), () => {
+		e.ifAny([doubtful, isNotPlain(e)], () => {
 			result.set(e.kernel(`sse_addsub_${f.packed}`, "v128", a, b));
 			settle(e);
 		});

@@ -18,10 +18,10 @@ import type {
 import { bit, pair } from "./integer-values.ts";
 import { aligned, immediate, settle, sse } from "./sse-access.ts";
 import {
-	areOrdinary,
-	areOrdinaryLanes,
 	DOUBLE,
 	type FloatFormat,
+	hasOddLanes,
+	oddities,
 	SINGLE,
 	toFloat,
 	widen,
@@ -33,8 +33,14 @@ const extremeScalar = (f: FloatFormat, name: "min" | "max"): Semantics =>
 		const [destination, source] = pair(form);
 		const b = source.read();
 		const a = destination.read();
-		e.if(
-			areOrdinary(e, f, a, b),
+		e.ifAny(
+			oddities(e, f, a, b),
+			() => {
+				const kernel = `sse_${name}_${f.name}`;
+				const bits = e.kernel(kernel, "i64", widen(e, a), widen(e, b));
+				settle(e);
+				destination.write(e.toWidth(f.bits, bits));
+			},
 			() => {
 				const comparison = name === "min" ? "lt" : "gt";
 				const first = e.op<"i32">(
@@ -43,12 +49,6 @@ const extremeScalar = (f: FloatFormat, name: "min" | "max"): Semantics =>
 					toFloat(e, f, b),
 				);
 				destination.write(e.select(first, a, b) as Integer);
-			},
-			() => {
-				const kernel = `sse_${name}_${f.name}`;
-				const bits = e.kernel(kernel, "i64", widen(e, a), widen(e, b));
-				settle(e);
-				destination.write(e.toWidth(f.bits, bits));
 			},
 		);
 	});
@@ -59,14 +59,14 @@ const extremePacked = (f: FloatFormat, name: "min" | "max"): Semantics =>
 		const [destination, source] = pair(form);
 		const b = aligned(source).readVector();
 		const a = destination.readVector();
-		e.if(
-			areOrdinaryLanes(e, f, a, b),
-			() => destination.writeVector(e.op(`${f.packed}.p${name}`, b, a)),
+		e.ifAny(
+			[hasOddLanes(e, f, a, b)],
 			() => {
 				const result = e.kernel(`sse_${name}_${f.packed}`, "v128", a, b);
 				settle(e);
 				destination.writeVector(result);
 			},
+			() => destination.writeVector(e.op(`${f.packed}.p${name}`, b, a)),
 		);
 	});
 
@@ -97,8 +97,15 @@ const compareScalar = (f: FloatFormat): Semantics =>
 		const b = source.read();
 		const a = destination.read();
 		const p = predicate(e, immediate(e, form));
-		e.if(
-			areOrdinary(e, f, a, b),
+		e.ifAny(
+			oddities(e, f, a, b),
+			() => {
+				const kernel = `sse_cmp_${f.name}`;
+				const [x, y] = [widen(e, a), widen(e, b)];
+				const bits = e.kernel(kernel, "i64", x, y, p.number);
+				settle(e);
+				destination.write(e.toWidth(f.bits, bits));
+			},
 			() => {
 				const x = toFloat(e, f, a);
 				const y = toFloat(e, f, b);
@@ -107,13 +114,6 @@ const compareScalar = (f: FloatFormat): Semantics =>
 				const holds = e.or(e.and(equal, p.equal), e.and(less, p.less));
 				const mask = e.neg(e.xor(holds, p.opposite));
 				destination.write(f.bits === 64 ? e.extendS(mask) : mask);
-			},
-			() => {
-				const kernel = `sse_cmp_${f.name}`;
-				const [x, y] = [widen(e, a), widen(e, b)];
-				const bits = e.kernel(kernel, "i64", x, y, p.number);
-				settle(e);
-				destination.write(e.toWidth(f.bits, bits));
 			},
 		);
 	});
@@ -131,17 +131,17 @@ const comparePacked = (f: FloatFormat): Semantics =>
 		const p = predicate(e, immediate(e, form));
 		const both = (name: string, wanted: I32) =>
 			e.op("v128.and", e.op(`${f.packed}.${name}`, a, b), lanesIf(e, wanted));
-		e.if(
-			areOrdinaryLanes(e, f, a, b),
-			() => {
-				const holds = e.op("v128.or", both("eq", p.equal), both("lt", p.less));
-				const result = e.op("v128.xor", holds, lanesIf(e, p.opposite));
-				destination.writeVector(result);
-			},
+		e.ifAny(
+			[hasOddLanes(e, f, a, b)],
 			() => {
 				const kernel = `sse_cmp_${f.packed}`;
 				const result = e.kernel(kernel, "v128", a, b, p.number);
 				settle(e);
+				destination.writeVector(result);
+			},
+			() => {
+				const holds = e.op("v128.or", both("eq", p.equal), both("lt", p.less));
+				const result = e.op("v128.xor", holds, lanesIf(e, p.opposite));
 				destination.writeVector(result);
 			},
 		);
@@ -156,19 +156,19 @@ const relation = (f: FloatFormat, quietToo: 0 | 1): Semantics =>
 		const none = e.i32(0);
 		const write = (ZF: I32, PF: I32, CF: I32) =>
 			e.setFlags({ ZF, PF, CF, OF: none, AF: none, SF: none });
-		e.if(
-			areOrdinary(e, f, a, b),
-			() => {
-				const [x, y] = [toFloat(e, f, a), toFloat(e, f, b)];
-				const equal = e.op<"i32">(`${f.name}.eq`, x, y);
-				write(equal, none, e.op<"i32">(`${f.name}.lt`, x, y));
-			},
+		e.ifAny(
+			oddities(e, f, a, b),
 			() => {
 				const kernel = `sse_comi_${f.name}`;
 				const [x, y] = [widen(e, a), widen(e, b)];
 				const flags = e.kernel(kernel, "i32", x, y, e.i32(quietToo));
 				settle(e);
 				write(bit(e, flags, 6), bit(e, flags, 2), bit(e, flags, 0));
+			},
+			() => {
+				const [x, y] = [toFloat(e, f, a), toFloat(e, f, b)];
+				const equal = e.op<"i32">(`${f.name}.eq`, x, y);
+				write(equal, none, e.op<"i32">(`${f.name}.lt`, x, y));
 			},
 		);
 	});

@@ -36,11 +36,11 @@ import {
 	DOUBLE,
 	type FloatFormat,
 	fromFloat,
-	isOrdinary,
-	isOrdinaryVector,
-	isPlain,
-	isSafeResult,
-	isSafeVector,
+	hasDoubtfulLanes,
+	hasOddLanes,
+	isDoubtful,
+	isNotPlain,
+	oddities,
 	SINGLE,
 	toFloat,
 	widen,
@@ -97,22 +97,22 @@ export function lanesToIntegers(
 	return result;
 }
 
-/** `fast` where `condition` holds, else `slow` through kernels, flags settled. */
+/** `slow` through kernels, flags settled, where one of `doubts` is not zero, else `fast`. */
 function choose<T extends ValueType>(
 	e: Emitter,
-	condition: I32,
+	doubts: readonly I32[],
 	fast: () => Value<T>,
 	slow: () => Value<T>,
 	write: (value: Value<T>) => void,
 ): void {
-	e.if(
-		condition,
-		() => write(fast()),
+	e.ifAny(
+		doubts,
 		() => {
 			const value = e.let(slow());
 			settle(e);
 			write(value);
 		},
+		() => write(fast()),
 	);
 }
 
@@ -140,7 +140,7 @@ const toIntegers = (
 			f === SINGLE ? "i32x4.trunc_sat_f32x4_s" : "i32x4.trunc_sat_f64x2_s_zero";
 		choose(
 			e,
-			e.and(all, isPlain(e)),
+			[e.eqz(all), isNotPlain(e)],
 			() => e.op(convert, rounded),
 			() => lanesToIntegers(e, f, value, count, modeOf(e, rounding)),
 			(result) => destination.writeVector(result),
@@ -162,13 +162,13 @@ const toInteger = (f: FloatFormat, rounding: Rounding): Semantics =>
 			compare("ge", limit(-(2 ** (width - 1)))),
 			compare("lt", limit(2 ** (width - 1))),
 		);
-		const quiet = e.or(compare("eq", x), isPlain(e));
+		const loud = e.select(compare("eq", x), e.i32(0), isNotPlain(e));
 		const integer = width === 64 ? "i64" : "i32";
 		const kernel = `sse_${f.name}_to_i${width}`;
 		const mode = () => modeOf(e, rounding);
 		choose<"i32" | "i64">(
 			e,
-			e.and(fits, quiet),
+			[e.eqz(fits), loud],
 			() => e.op(`${integer}.trunc_sat_${f.name}_s`, rounded as Value),
 			() => e.kernel(kernel, "i64", widen(e, bits), mode()),
 			(result) => destination.write(e.toWidth(width, result as Integer)),
@@ -180,12 +180,10 @@ const fromInteger = (f: FloatFormat): Semantics =>
 	sse((e, form) => {
 		const [destination, source] = pair(form);
 		const value = source.readSigned();
-		const convert = (): Integer => {
-			const name = `${f.name}.convert_${value.type}_s`;
-			return fromFloat(e, f, e.op(name, value));
-		};
+		const convert = (): Value =>
+			e.op(`${f.name}.convert_${value.type}_s`, value);
 		if (f === DOUBLE && source.width === 32) {
-			destination.write(convert());
+			destination.writeFloat(convert());
 			return;
 		}
 		const precision = f === SINGLE ? 24 : 53;
@@ -193,12 +191,14 @@ const fromInteger = (f: FloatFormat): Semantics =>
 		const shifted = e.add(value, e.constant(width, 2 ** precision));
 		const small = e.ltU(shifted, e.constant(width, 2 ** (precision + 1)));
 		const wide = () => (value.type === "i32" ? e.extendS(value as I32) : value);
-		choose<"i32" | "i64">(
+		const toBits = (value: I64): Integer => e.toWidth(f.bits, value);
+		choose<ValueType>(
 			e,
-			e.or(small, isPlain(e)),
+			[e.select(small, e.i32(0), isNotPlain(e))],
 			convert,
-			() => e.kernel(`sse_i64_to_${f.name}`, "i64", wide()),
-			(result) => destination.write(e.toWidth(f.bits, result as Integer)),
+			() =>
+				toFloat(e, f, toBits(e.kernel(`sse_i64_to_${f.name}`, "i64", wide()))),
+			(result) => destination.writeFloat(result),
 		);
 	});
 
@@ -223,7 +223,7 @@ const singlesFromDwords = sse((e, form) => {
 	const value = aligned(source).readVector();
 	choose(
 		e,
-		isPlain(e),
+		[isNotPlain(e)],
 		() => e.op("f32x4.convert_i32x4_s", value),
 		() => singlesFromIntegers(e, value, 4, zero(e)),
 		(result) => destination.writeVector(result),
@@ -245,7 +245,7 @@ const doubleFromSingle = sse((e, form) => {
 		e.op<"f64">("f64.promote_f32", toFloat(e, SINGLE, bits));
 	choose<"i32" | "i64">(
 		e,
-		isOrdinary(e, SINGLE, bits),
+		oddities(e, SINGLE, bits),
 		() => fromFloat(e, DOUBLE, promote()),
 		() => e.kernel("sse_f32_to_f64", "i64", widen(e, bits)),
 		(result) => destination.write(result as Integer),
@@ -260,7 +260,7 @@ const singleFromDouble = sse((e, form) => {
 	// A safe result has no denormal as its source.
 	choose<"i32" | "i64">(
 		e,
-		e.and(isSafeResult(e, SINGLE, result), isPlain(e)),
+		[isDoubtful(e, SINGLE, result, "normal"), isNotPlain(e)],
 		() => result,
 		() => e.kernel("sse_f64_to_f32", "i64", bits),
 		(single) => destination.write(e.wrap(single as Integer)),
@@ -280,7 +280,7 @@ const doublesFromSingles = sse((e, form) => {
 		e.kernel("sse_f32_to_f64", "i64", laneBits(e, SINGLE, value, i));
 	choose(
 		e,
-		isOrdinaryVector(e, SINGLE, lowTwice(e, value)),
+		[hasOddLanes(e, SINGLE, lowTwice(e, value))],
 		() => e.op("f64x2.promote_low_f32x4", value),
 		() => withHalf(e, lowOnly(e, lane(0)), 1, lane(1)),
 		(result) => destination.writeVector(result),
@@ -293,9 +293,10 @@ const singlesFromDoubles = sse((e, form) => {
 	const demoted = e.let(e.op("f32x4.demote_f64x2_zero", value));
 	const lane = (i: 0 | 1): I32 =>
 		e.wrap(e.kernel("sse_f64_to_f32", "i64", half(e, value, i)));
+	const results = lowTwice(e, demoted);
 	choose(
 		e,
-		e.and(isSafeVector(e, SINGLE, lowTwice(e, demoted)), isPlain(e)),
+		[hasDoubtfulLanes(e, SINGLE, [], results, "normal"), isNotPlain(e)],
 		() => demoted,
 		() => withDword(e, withDword(e, zero(e), 0, lane(0)), 1, lane(1)),
 		(result) => destination.writeVector(result),

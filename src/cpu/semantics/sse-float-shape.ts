@@ -17,7 +17,7 @@ import { MXCSR_FLAGS, MXCSR_INITIAL, MXCSR_PE } from "../mxcsr.ts";
 import { MXCSR } from "../state.ts";
 import type { Emitter, I32, I64, Integer, Value, Vector } from "./emitter.ts";
 import { state32 } from "./integer-values.ts";
-import { lanes32, twice64, zero } from "./sse-access.ts";
+import { ones, zero } from "./sse-access.ts";
 
 /** A format as patterns; doubles do not fit a number. */
 export interface FloatFormat {
@@ -27,9 +27,7 @@ export interface FloatFormat {
 	/** Wasm's names of the packed shapes. */
 	readonly packed: "f32x4" | "f64x2";
 	readonly lanes: "i32x4" | "i64x2";
-	readonly magnitude: bigint;
-	readonly infinity: bigint;
-	readonly smallestNormal: bigint;
+	readonly exponentBits: number;
 }
 
 export const SINGLE: FloatFormat = {
@@ -38,9 +36,7 @@ export const SINGLE: FloatFormat = {
 	integer: "i32",
 	packed: "f32x4",
 	lanes: "i32x4",
-	magnitude: 0x7fff_ffffn,
-	infinity: 0x7f80_0000n,
-	smallestNormal: 0x0080_0000n,
+	exponentBits: 8,
 };
 
 export const DOUBLE: FloatFormat = {
@@ -49,73 +45,76 @@ export const DOUBLE: FloatFormat = {
 	integer: "i64",
 	packed: "f64x2",
 	lanes: "i64x2",
-	magnitude: 0x7fff_ffff_ffff_ffffn,
-	infinity: 0x7ff0_0000_0000_0000n,
-	smallestNormal: 0x0010_0000_0000_0000n,
+	exponentBits: 11,
 };
 
-/** 1 when MXCSR is as compilers expect, and inexact results need no report. */
-export function isPlain(e: Emitter): I32 {
+/** Which results are safe: "finite" ones where tiny results are exact, as sums are. */
+export type SafeResult = "normal" | "finite";
+
+/** Nonzero unless MXCSR is as compilers expect, and inexact results need no report. */
+export function isNotPlain(e: Emitter): I32 {
 	const control = e.and(
 		state32(e, MXCSR),
 		e.i32(~(MXCSR_FLAGS & ~MXCSR_PE) & 0xffff),
 	);
-	return e.eq(control, e.i32(MXCSR_INITIAL | MXCSR_PE));
+	return e.xor(control, e.i32(MXCSR_INITIAL | MXCSR_PE));
 }
 
-// Scalars, as integers of the format's width
+// Scalars: their bits, as integers of the format's width
 
-function constant(e: Emitter, f: FloatFormat, value: bigint): Integer {
-	return f.bits === 64 ? e.i64(value) : e.i32(Number(value));
+function constant(e: Emitter, f: FloatFormat, value: number): Integer {
+	return e.constant(f.bits, value);
 }
 
-function magnitude(e: Emitter, f: FloatFormat, x: Integer): Integer {
-	return e.and(x, constant(e, f, f.magnitude));
+/** Bits of the significand and of the sign, which stands above the exponent no more once shifted out. */
+function exponentShift(f: FloatFormat): number {
+	return f.bits - f.exponentBits;
 }
 
-/** 1 for a denormal, not for zero. */
-function isDenormal(e: Emitter, f: FloatFormat, x: Integer): I32 {
-	const below = e.sub(magnitude(e, f, x), constant(e, f, 1n));
-	return e.ltU(below, constant(e, f, f.smallestNormal - 1n));
+function exponent(e: Emitter, f: FloatFormat, x: Integer): Integer {
+	const unsigned = e.shl(x, constant(e, f, 1));
+	return e.shrU(unsigned, constant(e, f, exponentShift(f)));
 }
 
-/** 1 when both are neither NaNs nor denormals. */
-export function areOrdinary(
-	e: Emitter,
-	f: FloatFormat,
-	a: Integer,
-	b: Integer,
-): I32 {
-	return e.and(isOrdinary(e, f, a), isOrdinary(e, f, b));
+function largestExponent(f: FloatFormat): number {
+	return 2 ** f.exponentBits - 1;
 }
 
-/** 1 when it is neither a NaN nor a denormal. */
-export function isOrdinary(e: Emitter, f: FloatFormat, x: Integer): I32 {
-	const limit = constant(e, f, f.infinity);
-	const nan = e.gtU(magnitude(e, f, x), limit);
-	return e.eqz(e.or(nan, isDenormal(e, f, x)));
+/** 1 for a denormal and for the smallest normal number, not for zero. */
+export function mayBeDenormal(e: Emitter, f: FloatFormat, x: Integer): I32 {
+	const one = constant(e, f, 1);
+	const below = e.sub(e.shl(x, one), one);
+	return e.eqz(e.shrU(below, constant(e, f, exponentShift(f))));
 }
 
-/** 1 when neither is a denormal. */
-export function areNotDenormal(
+/** Each nonzero when one of them may be a denormal or is a NaN. */
+export function oddities(
 	e: Emitter,
 	f: FloatFormat,
 	...operands: readonly Integer[]
-): I32 {
-	const denormal = operands
-		.map((x) => isDenormal(e, f, x))
-		.reduce((a, b) => e.or(a, b));
-	return e.eqz(denormal);
+): I32[] {
+	return operands.flatMap((x) => [
+		mayBeDenormal(e, f, x),
+		e.op<"i32">(`${f.name}.ne`, toFloat(e, f, x), toFloat(e, f, x)),
+	]);
 }
 
 /**
- * 1 when a result lies within the normal range. Its lowest number does not
- * count: rounding may have lifted a tiny result there, which is an underflow.
+ * 1 when a result may have raised more than "inexact". The lowest normal
+ * numbers do not count as safe: rounding may have lifted a tiny result there,
+ * which is an underflow.
  */
-export function isSafeResult(e: Emitter, f: FloatFormat, x: Integer): I32 {
-	const least = f.smallestNormal + 1n;
-	const above = e.sub(magnitude(e, f, x), constant(e, f, least));
-	return e.ltU(above, constant(e, f, f.infinity - least));
+export function isDoubtful(
+	e: Emitter,
+	f: FloatFormat,
+	x: Integer,
+	safe: SafeResult,
+): I32 {
+	const biased = exponent(e, f, x);
+	const most = largestExponent(f);
+	if (safe === "finite") return e.eq(biased, constant(e, f, most));
+	const above = e.sub(biased, constant(e, f, 2));
+	return e.geU(above, constant(e, f, most - 2));
 }
 
 export function toFloat(e: Emitter, f: FloatFormat, x: Integer): Value {
@@ -133,84 +132,67 @@ export function widen(e: Emitter, x: Integer): I64 {
 
 // Vectors
 
-function splat(e: Emitter, f: FloatFormat, value: bigint): Vector {
-	return f.bits === 64
-		? twice64(e, value)
-		: lanes32(e, new Array<number>(4).fill(Number(value)));
+function doubled(e: Emitter, f: FloatFormat, v: Vector): Vector {
+	return e.op(`${f.lanes}.shl`, v, e.i32(1));
 }
 
-function magnitudes(e: Emitter, f: FloatFormat, x: Vector): Vector {
-	return e.let(e.op("v128.and", x, splat(e, f, f.magnitude)));
+function shiftedDown(e: Emitter, f: FloatFormat, v: Vector): Vector {
+	return e.op(`${f.lanes}.shr_u`, v, e.i32(exponentShift(f)));
 }
 
-/** Lanes that are zero, normal or infinite; with `nans`, those too. */
-function ordinaryLanes(
+function either(e: Emitter, vectors: readonly Vector[]): Vector {
+	return vectors.reduce((a, b) => e.op("v128.or", a, b));
+}
+
+function any(e: Emitter, vectors: readonly Vector[]): I32 {
+	return e.op<"i32">("v128.any_true", either(e, vectors));
+}
+
+/** As `mayBeDenormal`, in each lane: all ones where it holds. */
+function denormalLanes(e: Emitter, f: FloatFormat, v: Vector): Vector {
+	const below = e.op(`${f.lanes}.add`, doubled(e, f, v), ones(e));
+	return e.op(`${f.lanes}.eq`, shiftedDown(e, f, below), zero(e));
+}
+
+function nanLanes(e: Emitter, f: FloatFormat, v: Vector): Vector {
+	return e.op(`${f.packed}.ne`, v, v);
+}
+
+function doubtfulLanes(
 	e: Emitter,
 	f: FloatFormat,
-	x: Vector,
-	nans: "and NaNs" | "no NaNs",
+	v: Vector,
+	safe: SafeResult,
 ): Vector {
-	const size = magnitudes(e, f, x);
-	const least = splat(e, f, f.smallestNormal - 1n);
-	const large = e.op(`${f.lanes}.gt_s`, size, least);
-	const none = e.op(`${f.lanes}.eq`, size, zero(e));
-	const ordinary = e.op("v128.or", large, none);
-	if (nans === "and NaNs") return ordinary;
-	const nan = e.op(`${f.lanes}.gt_s`, size, splat(e, f, f.infinity));
-	return e.op("v128.andnot", ordinary, nan);
+	const biased = e.let(shiftedDown(e, f, doubled(e, f, v)));
+	const largest = shiftedDown(e, f, ones(e));
+	const infinite = e.op(`${f.lanes}.eq`, biased, largest);
+	if (safe === "finite") return infinite;
+	const two = e.op(`${f.lanes}.splat`, constant(e, f, 2));
+	return either(e, [infinite, e.op(`${f.lanes}.lt_s`, biased, two)]);
 }
 
-function safeLanes(
+/** Nonzero when some lane is a NaN or may be a denormal. */
+export function hasOddLanes(
 	e: Emitter,
 	f: FloatFormat,
-	x: Vector,
-	zeros: "zeros too" | "no zeros",
-): Vector {
-	const size = magnitudes(e, f, x);
-	const above = e.op(`${f.lanes}.gt_s`, size, splat(e, f, f.smallestNormal));
-	const below = e.op(`${f.lanes}.lt_s`, size, splat(e, f, f.infinity));
-	const normal = e.op("v128.and", above, below);
-	if (zeros === "no zeros") return normal;
-	return e.op("v128.or", normal, e.op(`${f.lanes}.eq`, size, zero(e)));
-}
-
-function all(e: Emitter, f: FloatFormat, lanes: Vector): I32 {
-	return e.op<"i32">(`${f.lanes}.all_true`, lanes);
-}
-
-/** 1 when no lane of either is a NaN or a denormal. */
-export function areOrdinaryLanes(
-	e: Emitter,
-	f: FloatFormat,
-	a: Vector,
-	b: Vector,
+	...operands: readonly Vector[]
 ): I32 {
-	const [x, y] = [a, b].map((v) => ordinaryLanes(e, f, v, "no NaNs"));
-	return all(e, f, e.op("v128.and", x as Vector, y as Vector));
+	const odd = operands.flatMap((v) => [
+		denormalLanes(e, f, v),
+		nanLanes(e, f, v),
+	]);
+	return any(e, odd);
 }
 
-/** 1 when every lane is an ordinary number, zero, or infinite. */
-export function isOrdinaryVector(e: Emitter, f: FloatFormat, v: Vector): I32 {
-	return all(e, f, ordinaryLanes(e, f, v, "no NaNs"));
-}
-
-/** 1 when every lane is a result as `isSafeResult` wants it. */
-export function isSafeVector(e: Emitter, f: FloatFormat, v: Vector): I32 {
-	return all(e, f, safeLanes(e, f, v, "no zeros"));
-}
-
-/** 1 when the operands have no denormals and all results are normal (or zero, where zero is always exact). */
-export function areSafeLanes(
+/** Nonzero when an operand may have a denormal, or a result be doubtful. */
+export function hasDoubtfulLanes(
 	e: Emitter,
 	f: FloatFormat,
 	operands: readonly Vector[],
 	result: Vector,
-	zeros: "zeros too" | "no zeros",
+	safe: SafeResult,
 ): I32 {
-	const lanes = operands.map((v) => ordinaryLanes(e, f, v, "and NaNs"));
-	const safe = lanes.reduce(
-		(sum, v) => e.op("v128.and", sum, v),
-		safeLanes(e, f, result, zeros),
-	);
-	return all(e, f, safe);
+	const denormal = operands.map((v) => denormalLanes(e, f, v));
+	return any(e, [...denormal, doubtfulLanes(e, f, result, safe)]);
 }

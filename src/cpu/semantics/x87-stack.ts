@@ -40,8 +40,10 @@ const CR0_NE = 1 << 5;
 
 /** The coprocessor is there and this task's: else #NM. */
 export function requireX87(e: Emitter): void {
-	const trapped = e.and(state32(e, CR0), e.i32(CR0_NO_X87));
-	e.faultIf(trapped, VECTOR_NM);
+	e.ensure("x87", () => {
+		const trapped = e.and(state32(e, CR0), e.i32(CR0_NO_X87));
+		e.faultIf(trapped, VECTOR_NM);
+	});
 }
 
 /**
