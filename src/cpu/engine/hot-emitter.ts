@@ -382,6 +382,8 @@ export class HotEmitter extends HotFlagEmitter {
 			const left = localGet(budget) as Value as I32;
 			return this.let(this.add(left, this.i32(behind)));
 		}
+		const note = registers.note(place, size);
+		if (note !== undefined) return this.copy(localGet(note));
 		const invariant = registers.invariant(place, size);
 		if (invariant !== undefined) return localGet(invariant) as Value;
 		return super.stateLoad(at, offset, size);
@@ -404,6 +406,11 @@ export class HotEmitter extends HotFlagEmitter {
 		const vector = registers.vectorOf(place);
 		if (vector >= 0) {
 			this.#writeVector(vector, place, size, value);
+			return;
+		}
+		const note = registers.note(place, size);
+		if (note !== undefined) {
+			this.code.set(note, expr(value));
 			return;
 		}
 		const flag = flags.localOf(place);

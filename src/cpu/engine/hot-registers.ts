@@ -1,9 +1,9 @@
 /**
  * What a region keeps in WebAssembly locals instead of memory: general
  * registers, XMM registers, and state that nothing in a region can change
- * (segment bases, TLB masks, control registers). Each is loaded on entry if the
- * region uses it at all; registers that the region writes are stored on the way
- * out.
+ * (segment bases, TLB masks, control registers), and what x87 instructions note
+ * of themselves. Each is loaded on entry if the region uses it at all; what the
+ * region writes is stored on the way out.
  *
  * A low byte that was written by itself is kept beside its register until the
  * end of the block: compilers write it to read it, and taking it out of the
@@ -19,6 +19,11 @@ import {
 	CR0,
 	CR4,
 	type Field,
+	FPU_DATA,
+	FPU_DATA_SELECTOR,
+	FPU_IP,
+	FPU_IP_SELECTOR,
+	FPU_OPCODE,
 	GPR,
 	SEGMENT,
 	TLB_EXECUTE_MASK,
@@ -27,8 +32,8 @@ import {
 	XMM,
 } from "../state.ts";
 
-/** A field that is the same for the whole stay in a region. */
-export interface Invariant {
+/** A field of the state that is kept in a local. */
+export interface Kept {
 	readonly local: Local;
 	readonly offset: number;
 	readonly size: number;
@@ -38,6 +43,12 @@ export interface Invariant {
 const CONSTANTS = [
 	...[TLB_READ_MASK, TLB_WRITE_MASK, TLB_EXECUTE_MASK],
 	...[CPL, CR0, CR4],
+];
+
+/** What every x87 instruction notes of itself, for the next to write over. */
+const NOTES = [
+	...[FPU_IP, FPU_IP_SELECTOR, FPU_OPCODE],
+	...[FPU_DATA, FPU_DATA_SELECTOR],
 ];
 
 function contains({ offset, stride, count }: Field, place: number): boolean {
@@ -54,7 +65,8 @@ export class HotRegisters {
 	readonly #code: FunctionBuilder;
 	readonly #general: Local<"i32" | "i64">[];
 	readonly #constants: readonly Field[];
-	readonly #invariants = new Map<number, Invariant>();
+	readonly #invariants = new Map<number, Kept>();
+	readonly #notes = new Map<number, Kept>();
 	/** By number: XMM registers that some instruction reads or writes. */
 	readonly #vectors = new Map<number, Local<"v128">>();
 	/** XMM registers that some instruction writes. */
@@ -158,7 +170,24 @@ export class HotRegisters {
 		return local;
 	}
 
-	get invariants(): Iterable<Invariant> {
+	/** Fields that are the same for the whole stay in a region. */
+	get invariants(): Iterable<Kept> {
 		return this.#invariants.values();
+	}
+
+	/** The local of a field that instructions write and hardly ever read; undefined = it is none. */
+	note(offset: number, size: number): Local | undefined {
+		const field = NOTES.find((one) => contains(one, offset));
+		if (field === undefined) return undefined;
+		if (size !== field.size) throw new Error("a note is written as a whole");
+		const known = this.#notes.get(offset);
+		if (known !== undefined) return known.local;
+		const local = this.#code.lasting(size === 8 ? "i64" : "i32");
+		this.#notes.set(offset, { local, offset, size });
+		return local;
+	}
+
+	get notes(): Iterable<Kept> {
+		return this.#notes.values();
 	}
 }

@@ -431,7 +431,7 @@ export class RegionBuilder {
 
 	#loadState(): void {
 		const e = this.#e;
-		const { used, vectors, invariants } = this.#registers;
+		const { used, vectors, invariants, notes } = this.#registers;
 		const bytes = this.#registers.width / 8;
 		for (const index of used) {
 			const local = this.#registers.read(index);
@@ -440,7 +440,7 @@ export class RegionBuilder {
 		for (const [index, local] of vectors) {
 			this.#code.set(local, expr(e.readState(XMM, index)));
 		}
-		for (const { local, offset, size } of invariants) {
+		for (const { local, offset, size } of [...invariants, ...notes]) {
 			const at = this.#context.stateBase + offset;
 			const name = size === 8 ? "i64.load" : NARROW_LOADS[size];
 			this.#code.set(local, load(name as "i32.load", expr(e.i32(0)), at));
@@ -458,6 +458,11 @@ export class RegionBuilder {
 		for (const index of this.#registers.vectorsWritten) {
 			const value = this.#get(this.#registers.readVector(index));
 			e.writeState(XMM, value, index);
+		}
+		for (const { local, offset, size } of this.#registers.notes) {
+			const store = size === 8 ? "i64.store" : "i32.store";
+			const at = this.#context.stateBase + offset;
+			this.#code.store(store, expr(e.i32(0)), localGet(local), at);
 		}
 		this.#flags.settleToState(e);
 		e.writeState(BUDGET, this.#get(this.#budget));
