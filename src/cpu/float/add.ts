@@ -14,10 +14,9 @@ import { arithmetic, type Operation } from "./arithmetic.ts";
 import type { Kernel } from "./kernel.ts";
 import { isInfinite, isZero, signOf } from "./operand-class.ts";
 import { roundingMode } from "./round.ts";
-import { report, writeRegister } from "./status-word.ts";
+import { writeRegister } from "./status-word.ts";
 import type { Terms } from "./terms.ts";
 import {
-	addWide,
 	shiftLeftWide,
 	shiftRightSticky,
 	subWide,
@@ -54,8 +53,8 @@ function special(flip: number): Operation["special"] {
 }
 
 /** Of finite numbers with leading 1s (or 0 with an exponent below all). */
-function compute(flip: number): Operation["compute"] {
-	return (t, register, a, b) => {
+function exact(flip: number): Operation["exact"] {
+	return (t, a, b) => {
 		const signB = t.let(t.xor(b.sign, flip));
 		const above = t.gtS(a.exponent, b.exponent);
 		const level = t.and(t.eq(a.exponent, b.exponent), t.geU(a.m, b.m));
@@ -68,77 +67,57 @@ function compute(flip: number): Operation["compute"] {
 		const distance = t.let(t.sub(exponent, other));
 		const zero = t.i64(0);
 		const aligned = shiftRightSticky(t, { hi: small, lo: zero }, distance);
+		const hi = t.var64(zero);
+		const lo = t.var64(zero);
+		const biased = t.var32(exponent);
+		const settle = (wide: Wide, change: I32) => {
+			hi.set(wide.hi);
+			lo.set(wide.lo);
+			biased.set(t.add(exponent, change));
+		};
 		t.if(
 			t.eq(a.sign, signB),
-			() => sumUp(t, register, sign, exponent, large, aligned),
-			() => takeAway(t, register, sign, exponent, large, aligned),
+			() => sumUp(t, large, aligned, settle),
+			() => takeAway(t, large, aligned, settle),
 		);
+		const wide = { hi: hi.get(), lo: lo.get() };
+		return { sign, exponent: biased.get(), wide };
 	};
 }
 
-function sumUp(
-	t: Terms,
-	register: I32,
-	sign: I32,
-	exponent: I32,
-	large: I64,
-	small: Wide,
-): void {
-	const sum = addWide(t, { hi: large, lo: t.i64(0) }, small);
+/** Receives a significand with its leading 1 in place, and what that changes in the exponent. */
+type Settle = (wide: Wide, change: I32) => void;
+
+function sumUp(t: Terms, large: I64, small: Wide, settle: Settle): void {
+	const hi = t.let(t.add(large, small.hi));
 	t.if(
-		t.ltU(sum.hi, large),
+		t.ltU(hi, large),
 		() => {
-			const lo = t.or(
-				t.or(t.shl(sum.hi, 63), t.shrU(sum.lo, 1)),
-				t.and(sum.lo, 1),
-			);
-			const hi = t.or(t.shrU(sum.hi, 1), 1n << 63n);
-			t.run("f80_round", register, sign, t.add(exponent, 1), hi, lo);
+			const out = t.shl(hi, 63);
+			const sticky = t.and(small.lo, 1);
+			const lo = t.or(t.or(out, t.shrU(small.lo, 1)), sticky);
+			const wide = { hi: t.or(t.shrU(hi, 1), 1n << 63n), lo };
+			settle(wide, t.i32(1));
 		},
-		() => t.run("f80_round", register, sign, exponent, sum.hi, sum.lo),
+		() => settle({ hi, lo: small.lo }, t.i32(0)),
 	);
 }
 
-function takeAway(
-	t: Terms,
-	register: I32,
-	sign: I32,
-	exponent: I32,
-	large: I64,
-	small: Wide,
-): void {
-	const difference = subWide(t, { hi: large, lo: t.i64(0) }, small);
-	const { hi, lo } = difference;
-	t.ifRarely(
-		t.eqz(t.or(hi, lo)),
-		() => {
-			const down = t.eq(roundingMode(t), ROUND_DOWN);
-			writeRegister(t, register, t.i64(0), t.mul(down, F80_SIGN));
-			report(t, t.i32(0));
-		},
-		() => {
-			const empty = t.let(t.eqz(hi));
-			const upper = t.let(t.select(empty, lo, hi));
-			const lower = t.let(t.select(empty, 0, lo));
-			const zeros = t.let(t.clz(upper));
-			const shifted = shiftLeftWide(t, { hi: upper, lo: lower }, zeros);
-			const down = t.add(zeros, t.shl(empty, 6));
-			t.run(
-				"f80_round",
-				register,
-				sign,
-				t.sub(exponent, down),
-				shifted.hi,
-				shifted.lo,
-			);
-		},
-	);
+function takeAway(t: Terms, large: I64, small: Wide, settle: Settle): void {
+	const { hi, lo } = subWide(t, { hi: large, lo: t.i64(0) }, small);
+	const empty = t.let(t.eqz(hi));
+	const upper = t.let(t.select(empty, lo, hi));
+	const lower = t.let(t.select(empty, 0, lo));
+	const zeros = t.let(t.clz(upper));
+	const wide = shiftLeftWide(t, { hi: upper, lo: lower }, zeros);
+	const change = t.sub(0, t.add(zeros, t.shl(empty, 6)));
+	settle(wide, change);
 }
 
 export const ADD_KERNELS: readonly Kernel[] = [
-	...arithmetic("add", { special: special(0), compute: compute(0) }),
+	...arithmetic("add", { special: special(0), exact: exact(0) }),
 	...arithmetic("sub", {
 		special: special(F80_SIGN),
-		compute: compute(F80_SIGN),
+		exact: exact(F80_SIGN),
 	}),
 ];

@@ -2,10 +2,13 @@
  * The frame around every two-operand operation: empty registers, the special
  * operands first, then the arithmetic of ordinary numbers.
  *
- * Each operation becomes four kernels: `f80_OP` on values, its `special`
- * part, and the two that instructions call: `x87_OP` (register, a, b) on
+ * Each operation becomes five kernels: `f80_OP` on values, its `special`
+ * part, and those that instructions call: `x87_OP` (register, a, b) on
  * physical registers and `x87_OP_value` / `x87_OPr_value`, ST(0) with a value
- * from memory. All return 1 when the instruction may go on (to pop).
+ * from memory. These do the usual case themselves, without a further call:
+ * normal numbers, the control word that compilers expect, a result that needs
+ * no exponent beyond the format's. All return 1 when the instruction may go on
+ * (to pop).
  *
  * Relies on `operand-class.ts`; `add.ts` and its siblings rely on it.
  *
@@ -13,6 +16,7 @@
  */
 
 import type { I32, I64 } from "../semantics/emitter.ts";
+import { F80_SIGN, ROUND_DOWN } from "../x87-bits.ts";
 import type { Kernel } from "./kernel.ts";
 import {
 	admitDenormals,
@@ -25,6 +29,7 @@ import {
 	signOf,
 	TWO_OPERANDS,
 } from "./operand-class.ts";
+import { isPlainControl, roundingMode, roundUsually } from "./round.ts";
 import {
 	exponentOf,
 	isEmpty,
@@ -32,8 +37,10 @@ import {
 	report,
 	significandOf,
 	stackRegister,
+	writeRegister,
 } from "./status-word.ts";
 import { Terms } from "./terms.ts";
+import type { Wide } from "./wide.ts";
 
 /** A finite operand with its leading 1 at bit 63. */
 export interface Normal {
@@ -56,8 +63,15 @@ export interface Operation {
 		invalid: () => void,
 		done: (write: () => void, flags?: number) => void,
 	): void;
-	/** All other cases. Ends in the rounding core. */
-	compute(t: Terms, register: I32, a: Normal, b: Normal): void;
+	/** All other cases. */
+	exact(t: Terms, a: Normal, b: Normal): Exact;
+}
+
+/** A result before it is rounded: the leading 1 at the top of `wide`, or 0 if that is all zeros. */
+export interface Exact {
+	readonly sign: I32;
+	readonly exponent: I32;
+	readonly wide: Wide;
 }
 
 /** The kernels of operation `name`. */
@@ -65,9 +79,9 @@ export function arithmetic(name: string, operation: Operation): Kernel[] {
 	return [
 		specialKernel(name, operation),
 		valueKernel(name, operation),
-		registerKernel(name),
-		memoryKernel(name, false),
-		memoryKernel(name, true),
+		registerKernel(name, operation),
+		memoryKernel(name, operation, false),
+		memoryKernel(name, operation, true),
 	];
 }
 
@@ -136,11 +150,15 @@ function valueKernel(name: string, operation: Operation): Kernel {
 			});
 			t.if(t.eq(outcome.get(), SPECIAL_ORDINARY), () => {
 				outcome.set(t.i32(SPECIAL_DONE));
-				operation.compute(
+				const { sign, exponent, wide } = operation.exact(
 					t,
-					register,
 					{ sign: t.let(signOf(t, ase)), exponent: ea.get(), m: ma.get() },
 					{ sign: t.let(signOf(t, bse)), exponent: eb.get(), m: mb.get() },
+				);
+				t.ifRarely(
+					t.eqz(wide.hi),
+					() => writeExactZero(t, register),
+					() => t.run("f80_round", register, sign, exponent, wide.hi, wide.lo),
 				);
 			});
 			return outcome.get();
@@ -148,8 +166,15 @@ function valueKernel(name: string, operation: Operation): Kernel {
 	};
 }
 
+/** What two unequal numbers never leave: 0, with the sign that the rounding mode gives it. */
+function writeExactZero(t: Terms, register: I32): void {
+	const down = t.eq(roundingMode(t), ROUND_DOWN);
+	writeRegister(t, register, t.i64(0), t.mul(down, F80_SIGN));
+	report(t, t.i32(0));
+}
+
 /** (register, a, b), all physical register numbers → done. */
-function registerKernel(name: string): Kernel {
+function registerKernel(name: string, operation: Operation): Kernel {
 	return {
 		name: `x87_${name}`,
 		params: ["i32", "i32", "i32"],
@@ -157,29 +182,22 @@ function registerKernel(name: string): Kernel {
 		build(e, ...args) {
 			const t = new Terms(e);
 			const [register, a, b] = args as [I32, I32, I32];
-			const done = t.var32(0);
-			t.ifRarely(
-				t.or(isEmpty(t, a), isEmpty(t, b)),
-				() => done.set(t.kernel32("x87_stack_underflow", register)),
-				() =>
-					done.set(
-						t.kernel32(
-							`f80_${name}`,
-							register,
-							significandOf(t, a),
-							exponentOf(t, a),
-							significandOf(t, b),
-							exponentOf(t, b),
-						),
-					),
-			);
-			return done.get();
+			const empty = t.or(isEmpty(t, a), isEmpty(t, b));
+			const parts = [a, b].map((index) => ({
+				m: significandOf(t, index),
+				se: exponentOf(t, index),
+			})) as [Parts, Parts];
+			return unlessEmpty(t, name, operation, register, empty, ...parts);
 		},
 	};
 }
 
 /** (significand, sign and exponent) → done: ST(0) = ST(0) op value, or value op ST(0). */
-function memoryKernel(name: string, reversed: boolean): Kernel {
+function memoryKernel(
+	name: string,
+	operation: Operation,
+	reversed: boolean,
+): Kernel {
 	return {
 		name: `x87_${name}${reversed ? "r" : ""}_value`,
 		params: ["i64", "i32"],
@@ -187,17 +205,47 @@ function memoryKernel(name: string, reversed: boolean): Kernel {
 		build(e, ...args) {
 			const t = new Terms(e);
 			const top = stackRegister(t, 0);
-			const done = t.var32(0);
-			t.ifRarely(
-				isEmpty(t, top),
-				() => done.set(t.kernel32("x87_stack_underflow", top)),
-				() => {
-					const own = [significandOf(t, top), exponentOf(t, top)];
-					const operands = reversed ? [...args, ...own] : [...own, ...args];
-					done.set(t.kernel32(`f80_${name}`, top, ...operands));
-				},
-			);
-			return done.get();
+			const [m, se] = args as [I64, I32];
+			const own = { m: significandOf(t, top), se: exponentOf(t, top) };
+			const value = { m, se };
+			const [a, b] = reversed ? [value, own] : [own, value];
+			return unlessEmpty(t, name, operation, top, isEmpty(t, top), a, b);
 		},
 	};
+}
+
+/** The usual case at once, others by the kernel of values; a stack fault if `empty`. */
+function unlessEmpty(
+	t: Terms,
+	name: string,
+	operation: Operation,
+	register: I32,
+	empty: I32,
+	a: Parts,
+	b: Parts,
+): I32 {
+	const done = t.var32(1);
+	const normal = t.and(isNormal(t, a), isNormal(t, b));
+	const usual = t.and(t.eqz(empty), t.and(normal, isPlainControl(t)));
+	const anyhow = () => {
+		t.ifRarely(
+			empty,
+			() => done.set(t.kernel32("x87_stack_underflow", register)),
+			() => {
+				const operands = [a.m, a.se, b.m, b.se];
+				done.set(t.kernel32(`f80_${name}`, register, ...operands));
+			},
+		);
+	};
+	t.ifRarely(t.eqz(usual), anyhow, () => {
+		const exact = operation.exact(t, normalOf(t, a), normalOf(t, b));
+		roundUsually(t, register, exact, anyhow);
+	});
+	return done.get();
+}
+
+/** A normal number, taken apart. */
+function normalOf(t: Terms, { m, se }: Parts): Normal {
+	const sign = t.let(signOf(t, se));
+	return { sign, exponent: t.let(biasedExponent(t, se)), m };
 }

@@ -34,13 +34,13 @@ const multiplication: Operation = {
 				),
 		);
 	},
-	compute(t, register, a, b) {
+	exact(t, a, b) {
 		const product = multiplyWide(t, a.m, b.m);
 		const zeros = t.let(t.clz(product.hi));
-		const { hi, lo } = shiftLeftWide(t, product, zeros);
+		const wide = shiftLeftWide(t, product, zeros);
 		const sum = t.add(a.exponent, b.exponent);
-		const exponent = t.sub(t.sub(sum, F80_BIAS - 1), zeros);
-		t.run("f80_round", register, t.xor(a.sign, b.sign), exponent, hi, lo);
+		const exponent = t.let(t.sub(t.sub(sum, F80_BIAS - 1), zeros));
+		return { sign: t.let(t.xor(a.sign, b.sign)), exponent, wide };
 	},
 };
 
@@ -66,7 +66,7 @@ const division: Operation = {
 			),
 		);
 	},
-	compute(t, register, a, b) {
+	exact(t, a, b) {
 		// The quotient's leading 1 must come out at bit 63.
 		const below = t.let(t.ltU(a.m, b.m));
 		const at = t.let(t.sub(1, below));
@@ -81,9 +81,9 @@ const division: Operation = {
 		const half = t.geU(remainder, t.sub(b.m, remainder));
 		const rest = t.or(t.shl(t.wide(half), 63), t.wide(t.nonzero(remainder)));
 		const distance = t.sub(a.exponent, b.exponent);
-		const exponent = t.sub(t.add(distance, F80_BIAS), below);
-		const sign = t.xor(a.sign, b.sign);
-		t.run("f80_round", register, sign, exponent, quotient, rest);
+		const exponent = t.let(t.sub(t.add(distance, F80_BIAS), below));
+		const sign = t.let(t.xor(a.sign, b.sign));
+		return { sign, exponent, wide: { hi: quotient, lo: t.let(rest) } };
 	},
 };
 

@@ -13,11 +13,12 @@
  */
 
 import type { I32, I64 } from "../semantics/emitter.ts";
-import { FPU_CONTROL } from "../state.ts";
+import { FPU_CONTROL, FPU_STATUS } from "../state.ts";
 import {
 	F80_BIAS_ADJUSTMENT,
 	F80_EXPONENT_MAX,
 	FPU_C1,
+	FPU_EXCEPTIONS,
 	FPU_OE,
 	FPU_PE,
 	FPU_PRECISION_SHIFT,
@@ -38,6 +39,46 @@ export function roundingMode(t: Terms): I32 {
 	const control = t.state32(FPU_CONTROL);
 	return t.let(t.and(t.shrU(control, FPU_ROUNDING_SHIFT), 3));
 }
+
+/** Masks for all exceptions, all 64 bits, to nearest: what programs run with. */
+const PLAIN_CONTROL = FPU_EXCEPTIONS | (3 << FPU_PRECISION_SHIFT);
+const CONTROL_MASK = PLAIN_CONTROL | (3 << FPU_ROUNDING_SHIFT);
+
+/** 1 when the control word is as compilers expect. Nothing then is pending in the status word either. */
+export function isPlainControl(t: Terms): I32 {
+	return t.eq(t.and(t.state32(FPU_CONTROL), CONTROL_MASK), PLAIN_CONTROL);
+}
+
+/** Under a plain control word, rounds to a register; what has no normal result, `otherwise` does. */
+export function roundUsually(
+	t: Terms,
+	register: I32,
+	{ sign, exponent, wide: { hi, lo } }: { sign: I32; exponent: I32; wide: Wide },
+	otherwise: () => void,
+): void {
+	const inRange = t.ltU(t.sub(exponent, 1), 0x7ffd);
+	// Without its leading 1 it is zero.
+	t.ifRarely(t.eqz(t.and(inRange, t.ltS(hi, 0))), otherwise, () => {
+		const odd = t.and(t.wrap(hi), 1);
+		const tie = t.or(t.nonzero(t.shl(lo, 1)), odd);
+		const away = t.let(t.and(t.ltS(lo, 0), tie));
+		const sum = t.let(t.add(hi, t.wide(away)));
+		const carry = t.let(t.eqz(sum));
+		const m = t.or(sum, t.shl(t.wide(carry), 63));
+		writeRegister(t, register, m, t.or(sign, t.add(exponent, carry)));
+		reportMasked(t, t.nonzero(lo), away);
+	});
+}
+
+/** PE and C1 where all exceptions are masked. */
+export function reportMasked(t: Terms, inexact: I32, away: I32): void {
+	const flags = t.or(t.shl(inexact, PE_SHIFT), t.shl(away, C1_SHIFT));
+	const others = t.and(t.state32(FPU_STATUS), ~FPU_C1);
+	t.setState32(FPU_STATUS, t.or(others, flags));
+}
+
+const PE_SHIFT = 31 - Math.clz32(FPU_PE);
+const C1_SHIFT = 31 - Math.clz32(FPU_C1);
 
 /** 1 when a magnitude with fraction `rest` behind its last bit is to be increased. */
 export function roundsAway(
