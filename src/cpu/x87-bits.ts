@@ -40,6 +40,10 @@ export const ROUND_CHOP = 3;
 /** After FNINIT: everything masked, 64-bit precision, round to nearest. */
 export const FPU_CONTROL_INITIAL = 0x37f;
 
+/** A control word that programs run with: everything masked, 64-bit precision, to nearest; and the bits that say so. */
+export const FPU_CONTROL_PLAIN = 0x33f;
+export const FPU_CONTROL_PLAIN_MASK = 0xf3f;
+
 /** Exponent field of infinities and NaNs; also the mask of the field. */
 export const F80_EXPONENT_MAX = 0x7fff;
 export const F80_SIGN = 0x8000;

@@ -22,6 +22,7 @@ import {
 	biasedExponent,
 	isDenormal,
 	isNan,
+	isNormal,
 	isSignalling,
 	isUnsupported,
 	type Parts,
@@ -31,6 +32,7 @@ import {
 	exponentOf,
 	isEmpty,
 	raise,
+	report,
 	significandOf,
 	stackRegister,
 } from "./status-word.ts";
@@ -40,13 +42,15 @@ const UNORDERED = FPU_C0 | FPU_C2 | FPU_C3;
 /** Set in a comparison's result when an exception is not masked. */
 export const COMPARE_REFUSED = 1;
 
+const COMPARED = ["i64", "i32", "i64", "i32", "i32"] as const;
+
 /**
  * (a, b, quiet) → C0 C2 C3 as the status word has them, or COMPARE_REFUSED.
  * `quiet` comparisons (FUCOM) object to signalling NaNs only.
  */
 const compare: Kernel = {
 	name: "f80_compare",
-	params: ["i64", "i32", "i64", "i32", "i32"],
+	params: COMPARED,
 	result: "i32",
 	build(e, ...args) {
 		const t = new Terms(e);
@@ -114,23 +118,9 @@ const compareRegisters: Kernel = {
 	build(e, ...args) {
 		const t = new Terms(e);
 		const [a, b, quiet] = args as [I32, I32, I32];
-		const result = t.var32(UNORDERED);
-		t.if(
-			t.or(isEmpty(t, a), isEmpty(t, b)),
-			() => result.set(t.or(t.eqz(raise(t, FPU_IE | FPU_SF)), UNORDERED)),
-			() =>
-				result.set(
-					t.kernel32(
-						"f80_compare",
-						significandOf(t, a),
-						exponentOf(t, a),
-						significandOf(t, b),
-						exponentOf(t, b),
-						quiet,
-					),
-				),
-		);
-		return result.get();
+		const empty = t.or(isEmpty(t, a), isEmpty(t, b));
+		const [x, y] = [a, b].map((index) => partsOf(t, index)) as [Parts, Parts];
+		return unlessEmpty(t, empty, x, y, quiet);
 	},
 };
 
@@ -142,24 +132,41 @@ const compareValue: Kernel = {
 	build(e, ...args) {
 		const t = new Terms(e);
 		const top = stackRegister(t, 0);
-		const result = t.var32(UNORDERED);
-		t.if(
-			isEmpty(t, top),
-			() => result.set(t.or(t.eqz(raise(t, FPU_IE | FPU_SF)), UNORDERED)),
-			() =>
-				result.set(
-					t.kernel32(
-						"f80_compare",
-						significandOf(t, top),
-						exponentOf(t, top),
-						...args,
-						t.i32(0),
-					),
-				),
-		);
-		return result.get();
+		const [m, se] = args as [I64, I32];
+		const value = { m, se };
+		return unlessEmpty(t, isEmpty(t, top), partsOf(t, top), value, t.i32(0));
 	},
 };
+
+function partsOf(t: Terms, index: I32): Parts {
+	return { m: significandOf(t, index), se: exponentOf(t, index) };
+}
+
+/** Normal numbers at once, others by the kernel of values; a stack fault if `empty`. */
+function unlessEmpty(
+	t: Terms,
+	empty: I32,
+	a: Parts,
+	b: Parts,
+	quiet: I32,
+): I32 {
+	const result = t.var32(UNORDERED);
+	const normal = t.and(isNormal(t, a), isNormal(t, b));
+	const special = () =>
+		t.if(
+			empty,
+			() => result.set(t.or(t.eqz(raise(t, FPU_IE | FPU_SF)), UNORDERED)),
+			() => {
+				const operands = [a.m, a.se, b.m, b.se, quiet];
+				result.set(t.kernel32("f80_compare", ...operands));
+			},
+		);
+	t.ifRarely(t.eqz(t.and(t.eqz(empty), normal)), special, () => {
+		report(t, t.i32(0));
+		result.set(order(t, a, b));
+	});
+	return result.get();
+}
 
 /** () → C0..C3 for FXAM of ST(0), which raises nothing. */
 const examine: Kernel = {

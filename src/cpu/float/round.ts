@@ -18,7 +18,8 @@ import {
 	F80_BIAS_ADJUSTMENT,
 	F80_EXPONENT_MAX,
 	FPU_C1,
-	FPU_EXCEPTIONS,
+	FPU_CONTROL_PLAIN,
+	FPU_CONTROL_PLAIN_MASK,
 	FPU_OE,
 	FPU_PE,
 	FPU_PRECISION_SHIFT,
@@ -40,13 +41,10 @@ export function roundingMode(t: Terms): I32 {
 	return t.let(t.and(t.shrU(control, FPU_ROUNDING_SHIFT), 3));
 }
 
-/** Masks for all exceptions, all 64 bits, to nearest: what programs run with. */
-const PLAIN_CONTROL = FPU_EXCEPTIONS | (3 << FPU_PRECISION_SHIFT);
-const CONTROL_MASK = PLAIN_CONTROL | (3 << FPU_ROUNDING_SHIFT);
-
 /** 1 when the control word is as compilers expect. Nothing then is pending in the status word either. */
 export function isPlainControl(t: Terms): I32 {
-	return t.eq(t.and(t.state32(FPU_CONTROL), CONTROL_MASK), PLAIN_CONTROL);
+	const control = t.and(t.state32(FPU_CONTROL), FPU_CONTROL_PLAIN_MASK);
+	return t.eq(control, FPU_CONTROL_PLAIN);
 }
 
 /** Under a plain control word, rounds to a register; what has no normal result, `otherwise` does. */

@@ -18,6 +18,7 @@ import {
 	FLOAT_SCRATCH,
 	FPR,
 	FPR_EXPONENT,
+	FPU_CONTROL,
 	FPU_DATA,
 	FPU_DATA_SELECTOR,
 	FPU_IP,
@@ -27,8 +28,15 @@ import {
 	FPU_TAG,
 	FPU_TOP,
 } from "../state.ts";
-import { FPU_C1, FPU_ES } from "../x87-bits.ts";
-import type { Emitter, I32, I64, Integer, Operand } from "./emitter.ts";
+import {
+	F80_BIAS,
+	F80_SIGN,
+	FPU_C1,
+	FPU_CONTROL_PLAIN,
+	FPU_CONTROL_PLAIN_MASK,
+	FPU_ES,
+} from "../x87-bits.ts";
+import type { Emitter, I32, I64, Operand } from "./emitter.ts";
 import { readSelector, setState64, state32 } from "./integer-values.ts";
 
 const VECTOR_NM = 7;
@@ -174,14 +182,69 @@ export interface Real {
 	readonly se: I32;
 }
 
+/** A binary format narrower than 80 bits. */
+export interface Narrow {
+	/** Bits of the fraction, the leading 1 not counted. */
+	readonly fraction: number;
+	/** Largest exponent field. */
+	readonly most: number;
+	/** From its exponents to those of 80 bits. */
+	readonly rebias: number;
+}
+
+function narrow(fraction: number, most: number): Narrow {
+	return { fraction, most, rebias: F80_BIAS - (most - 1) / 2 };
+}
+
+const SINGLE = narrow(23, 0xff);
+const DOUBLE = narrow(52, 0x7ff);
+
+export function narrowOf({ width }: Operand): Narrow {
+	return width === 32 ? SINGLE : DOUBLE;
+}
+
+/** A single or double as it came from memory. */
+export interface NarrowReal extends Real {
+	/** 1 when it is a normal number; `m` and `se` are right only then. */
+	readonly isNormal: I32;
+	/** What they are in all cases, by kernel. */
+	readonly anyhow: () => Real;
+}
+
+/** Reads a single or double. */
+export function readNarrow(e: Emitter, operand: Operand): NarrowReal {
+	const { fraction, most, rebias } = narrowOf(operand);
+	const bits = operand.read();
+	const word = e.let(e.toWidth(64, bits)) as I64;
+	const top = e.let(e.wrap(e.shrU(word, e.i64(fraction)))) as I32;
+	const field = e.let(e.and(top, e.i32(most)));
+	const digits = e.shl(word, e.i64(63 - fraction));
+	const sign = e.wrap(e.shrU(word, e.i64(operand.width - 16)));
+	const exponent = e.add(field, e.i32(rebias));
+	return {
+		isNormal: e.ltU(e.sub(field, e.i32(1)), e.i32(most - 1)),
+		m: e.or(digits, e.i64(1n << 63n)),
+		se: e.or(e.and(sign, e.i32(F80_SIGN)), exponent),
+		anyhow: () => {
+			const m = e.kernel(`f80_from_f${operand.width}`, "i64", bits);
+			return { m, se: exponentResult(e) };
+		},
+	};
+}
+
 /** A number from memory, in 80 bits: floating point of 32, 64 or 80 bits. */
 export function readReal(e: Emitter, operand: Operand): Real {
-	if (operand.width === 80) {
-		return readExtended(operand);
-	}
-	const bits: Integer = operand.read();
-	const m = e.kernel(`f80_from_f${operand.width}`, "i64", bits);
-	return { m, se: exponentResult(e) };
+	if (operand.width === 80) return readExtended(operand);
+	const real = readNarrow(e, operand);
+	const m = e.variable(real.m);
+	const se = e.variable(real.se);
+	const special = () => {
+		const converted = real.anyhow();
+		m.set(converted.m);
+		se.set(converted.se);
+	};
+	e.if(e.eqz(real.isNormal), special, undefined, "rare");
+	return { m: m.get(), se: se.get() };
 }
 
 /** Ten bytes as they are; processors read the lower eight first, and fault for those first. */
@@ -202,8 +265,37 @@ export function prepareExtended(operand: Operand): (real: Real) => void {
 
 /** An integer from memory, in 80 bits. */
 export function readInteger(e: Emitter, operand: Operand): Real {
-	const value = operand.readSigned();
-	const wide = operand.width === 64 ? value : e.extendS(e.wrap(value));
-	const m = e.kernel("f80_from_integer", "i64", wide);
-	return { m, se: exponentResult(e) };
+	const read = operand.readSigned();
+	const value = e.let(read.type === "i64" ? read : e.extendS(read as I32));
+	const sign = e.let(e.shrS(value as I64, e.i64(63)));
+	const size = e.let(e.sub(e.xor(value as I64, sign), sign));
+	const zeros = e.let(e.clz(size));
+	const exponent = e.sub(e.i32(F80_BIAS + 63), e.wrap(zeros));
+	const signed = e.or(e.and(e.wrap(sign), e.i32(F80_SIGN)), exponent);
+	const se = e.select(e.eqz(size), e.i32(0), signed);
+	return { m: e.let(e.shl(size, zeros)), se: e.let(se) };
+}
+
+/** Pushes a value as it is. A register in use is a stack overflow, which the kernel answers. */
+export function push(e: Emitter, { m, se }: Real): void {
+	const below = e.sub(state32(e, FPU_TOP), e.i32(1));
+	const top = e.let(e.and(below, e.i32(7)));
+	e.if(
+		e.eqz(isEmpty(e, top)),
+		() => attempt(e, "x87_push", m, se),
+		() => {
+			setRegister(e, top, m, se);
+			markValid(e, top);
+			e.writeState(FPU_TOP, top, 0, 0, 4);
+			clearC1(e);
+		},
+		"rare",
+	);
+}
+
+/** 1 when the control word is as compilers expect; see `FPU_CONTROL_PLAIN`. */
+export function isPlainControl(e: Emitter): I32 {
+	const control = state32(e, FPU_CONTROL);
+	const bits = e.and(control, e.i32(FPU_CONTROL_PLAIN_MASK));
+	return e.eq(bits, e.i32(FPU_CONTROL_PLAIN));
 }

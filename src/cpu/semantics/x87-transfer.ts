@@ -7,11 +7,15 @@
  * @journey E:646 FLD, FST and what lies between
  */
 
-import { FPU_CONTROL } from "../state.ts";
+import { FPU_CONTROL, FPU_STATUS } from "../state.ts";
 import {
+	F80_EXPONENT_MAX,
 	F80_INDEFINITE_EXPONENT,
 	F80_INDEFINITE_SIGNIFICAND,
+	F80_SIGN,
+	FPU_C1,
 	FPU_IE,
+	FPU_PE,
 	FPU_ROUNDING_SHIFT,
 	FPU_SF,
 	ROUND_NEAREST,
@@ -34,14 +38,17 @@ import {
 	doneResult,
 	exponentResult,
 	isEmpty,
+	isPlainControl,
 	markEmpty,
 	markValid,
 	moveTop,
+	narrowOf,
 	pop,
 	prepareExtended,
+	push,
 	readExtended,
 	readInteger,
-	readReal,
+	readNarrow,
 	remember,
 	setRegister,
 	signExponent,
@@ -55,19 +62,35 @@ const load: Semantics = (e, form) => {
 	const source = first(form);
 	if (!source.isMemory) {
 		remember(e);
-		attempt(e, "x87_push_register", stack(e, source.index()));
-		return;
+		pushRegister(e, stack(e, source.index()));
+	} else if (source.width === 80) {
+		const real = readExtended(source);
+		remember(e, source);
+		push(e, real);
+	} else {
+		const real = readNarrow(e, source);
+		remember(e, source);
+		const special = () => {
+			const { m, se } = real.anyhow();
+			attempt(e, "x87_load", m, se);
+		};
+		e.if(e.eqz(real.isNormal), special, () => push(e, real), "rare");
 	}
-	const { m, se } = readReal(e, source);
-	remember(e, source);
-	attempt(e, source.width === 80 ? "x87_push" : "x87_load", m, se);
 };
+
+/** Of an empty register it is a stack underflow. */
+function pushRegister(e: Emitter, register: I32): void {
+	const m = significand(e, register);
+	const se = signExponent(e, register);
+	const special = () => attempt(e, "x87_push_register", register);
+	e.if(isEmpty(e, register), special, () => push(e, { m, se }), "rare");
+}
 
 const loadInteger: Semantics = (e, form) => {
 	begin(e);
-	const { m, se } = readInteger(e, first(form));
+	const real = readInteger(e, first(form));
 	remember(e, first(form));
-	attempt(e, "x87_push", m, se);
+	push(e, real);
 };
 
 const loadDecimal: Semantics = (e, form) => {
@@ -76,7 +99,7 @@ const loadDecimal: Semantics = (e, form) => {
 	const digits = readExtended(source);
 	remember(e, source);
 	const m = e.kernel("f80_from_decimal", "i64", digits.m, digits.se);
-	attempt(e, "x87_push", m, exponentResult(e));
+	push(e, { m, se: exponentResult(e) });
 };
 
 /**
@@ -95,8 +118,8 @@ const loadIrrational =
 		);
 		const nearest = e.and(e.eq(mode, e.i32(ROUND_NEAREST)), e.i32(next));
 		const up = e.or(nearest, e.eq(mode, e.i32(ROUND_UP)));
-		const m = e.add(e.i64(truncated), e.extendU(up));
-		attempt(e, "x87_push", m, e.i32(exponent));
+		const m = e.let(e.add(e.i64(truncated), e.extendU(up)));
+		push(e, { m, se: e.i32(exponent) });
 	};
 
 const loadExact =
@@ -104,7 +127,7 @@ const loadExact =
 	(e) => {
 		begin(e);
 		remember(e);
-		attempt(e, "x87_push", e.i64(m), e.i32(exponent));
+		push(e, { m: e.i64(m), se: e.i32(exponent) });
 	};
 
 /** Stores what a conversion kernel makes of ST(0). */
@@ -130,15 +153,61 @@ const store =
 		const target = first(form);
 		if (!target.isMemory) storeRegister(e, target, pops);
 		else if (target.width === 80) storeWhole(e, target);
-		else {
-			storeConverted(e, target, pops, (top) => {
-				const name = `x87_to_f${target.width}`;
-				return target.width === 32
-					? e.kernel(name, "i32", top)
-					: e.kernel(name, "i64", top);
-			});
-		}
+		else storeNarrow(e, target, pops);
 	};
+
+/** A normal number that stays one, under the usual control word, is rounded here; the kernel does the others. */
+function storeNarrow(e: Emitter, target: Operand, pops: boolean): void {
+	begin(e);
+	const put = target.prepareWrite();
+	remember(e, target);
+	const { fraction, most, rebias } = narrowOf(target);
+	const top = stack(e, 0);
+	const m = significand(e, top);
+	const se = signExponent(e, top);
+	const field = e.let(
+		e.sub(e.and(se, e.i32(F80_EXPONENT_MAX)), e.i32(rebias + 1)),
+	);
+	// A carry may still reach the exponent.
+	const inRange = e.ltU(field, e.i32(most - 2));
+	const unusual = [
+		e.eqz(inRange),
+		e.geS(m, e.i64(0)),
+		isEmpty(e, top),
+		e.eqz(isPlainControl(e)),
+	];
+	const byKernel = () => {
+		const kernel = `x87_to_f${target.width}`;
+		const value = e.kernel(kernel, target.width === 32 ? "i32" : "i64", top);
+		e.if(doneResult(e), () => {
+			put(value as Integer);
+			if (pops) pop(e);
+		});
+	};
+	e.ifAny(unusual, byKernel, () => {
+		const kept = e.let(e.shrU(m, e.i64(63 - fraction)));
+		const rest = e.let(e.shl(m, e.i64(fraction + 1)));
+		const odd = e.and(e.wrap(kept), e.i32(1));
+		const more = e.ne(e.shl(rest, e.i64(1)), e.i64(0));
+		const half = e.ltS(rest, e.i64(0));
+		const away = e.let(e.and(half, e.or(more, odd)));
+		const digits = e.add(kept, e.extendU(away));
+		const exponent = e.shl(e.extendU(field), e.i64(fraction));
+		const sign = e.extendU(e.and(se, e.i32(F80_SIGN)));
+		const signed = e.shl(sign, e.i64(target.width - 16));
+		put(e.toWidth(target.width, e.or(e.add(digits, exponent), signed)));
+		reportRounding(e, e.ne(rest, e.i64(0)), away);
+		if (pops) pop(e);
+	});
+}
+
+/** PE and C1 where all exceptions are masked. */
+function reportRounding(e: Emitter, inexact: I32, away: I32): void {
+	const flag = (bit: I32, value: number) => e.mul(bit, e.i32(value));
+	const others = e.and(state32(e, FPU_STATUS), e.i32(~FPU_C1));
+	const flags = e.or(flag(inexact, FPU_PE), flag(away, FPU_C1));
+	e.writeState(FPU_STATUS, e.or(others, flags), 0, 0, 4);
+}
 
 function storeRegister(e: Emitter, target: Operand, pops: boolean): void {
 	begin(e);
