@@ -224,9 +224,7 @@ export class HotEmitter extends HotFlagEmitter {
 			return;
 		}
 		const test = this.let(condition);
-		this.#inArms(then, otherwise, (...arms) =>
-			super.if(test, ...arms, holds),
-		);
+		this.#inArms(then, otherwise, (...arms) => super.if(test, ...arms, holds));
 	}
 
 	override ifAny(
@@ -428,12 +426,7 @@ export class HotEmitter extends HotFlagEmitter {
 		return this.let(this.lane(name, laneAt(place, size), whole as Value));
 	}
 
-	#writeVector(
-		index: number,
-		place: number,
-		size: number,
-		value: Value,
-	): void {
+	#writeVector(index: number, place: number, size: number, value: Value): void {
 		const local = this.#instruction.registers.writeVector(index);
 		const old = localGet(local) as Value;
 		const whole =

@@ -16,12 +16,7 @@ import { isInfinite, isZero, signOf } from "./operand-class.ts";
 import { roundingMode } from "./round.ts";
 import { writeRegister } from "./status-word.ts";
 import type { Terms } from "./terms.ts";
-import {
-	shiftLeftWide,
-	shiftRightSticky,
-	subWide,
-	type Wide,
-} from "./wide.ts";
+import { shiftLeftWide, shiftRightSticky, subWide, type Wide } from "./wide.ts";
 
 /** The sign of an exact 0: that of both terms, or by rounding mode. */
 function zeroSign(t: Terms, same: I32, sign: I32): I32 {

@@ -20,6 +20,7 @@ import { F80_SIGN, ROUND_DOWN } from "../x87-bits.ts";
 import type { Kernel } from "./kernel.ts";
 import {
 	admitDenormals,
+	areNotNormal,
 	biasedExponent,
 	isNormal,
 	normalise,
@@ -29,7 +30,12 @@ import {
 	signOf,
 	TWO_OPERANDS,
 } from "./operand-class.ts";
-import { isPlainControl, roundingMode, roundUsually } from "./round.ts";
+import {
+	type Exact,
+	isNotPlainControl,
+	roundingMode,
+	roundUsually,
+} from "./round.ts";
 import {
 	exponentOf,
 	isEmpty,
@@ -40,7 +46,6 @@ import {
 	writeRegister,
 } from "./status-word.ts";
 import { Terms } from "./terms.ts";
-import type { Wide } from "./wide.ts";
 
 /** A finite operand with its leading 1 at bit 63. */
 export interface Normal {
@@ -65,13 +70,6 @@ export interface Operation {
 	): void;
 	/** All other cases. */
 	exact(t: Terms, a: Normal, b: Normal): Exact;
-}
-
-/** A result before it is rounded: the leading 1 at the top of `wide`, or 0 if that is all zeros. */
-export interface Exact {
-	readonly sign: I32;
-	readonly exponent: I32;
-	readonly wide: Wide;
 }
 
 /** The kernels of operation `name`. */
@@ -225,8 +223,7 @@ function unlessEmpty(
 	b: Parts,
 ): I32 {
 	const done = t.var32(1);
-	const normal = t.and(isNormal(t, a), isNormal(t, b));
-	const usual = t.and(t.eqz(empty), t.and(normal, isPlainControl(t)));
+	const unusual = [empty, ...areNotNormal(t, a, b), isNotPlainControl(t)];
 	const anyhow = () => {
 		t.ifRarely(
 			empty,
@@ -237,7 +234,7 @@ function unlessEmpty(
 			},
 		);
 	};
-	t.ifRarely(t.eqz(usual), anyhow, () => {
+	t.ifAny(unusual, anyhow, () => {
 		const exact = operation.exact(t, normalOf(t, a), normalOf(t, b));
 		roundUsually(t, register, exact, anyhow);
 	});

@@ -19,10 +19,10 @@ import {
 } from "../x87-bits.ts";
 import type { Kernel } from "./kernel.ts";
 import {
+	areNotNormal,
 	biasedExponent,
 	isDenormal,
 	isNan,
-	isNormal,
 	isSignalling,
 	isUnsupported,
 	type Parts,
@@ -151,7 +151,6 @@ function unlessEmpty(
 	quiet: I32,
 ): I32 {
 	const result = t.var32(UNORDERED);
-	const normal = t.and(isNormal(t, a), isNormal(t, b));
 	const special = () =>
 		t.if(
 			empty,
@@ -161,7 +160,7 @@ function unlessEmpty(
 				result.set(t.kernel32("f80_compare", ...operands));
 			},
 		);
-	t.ifRarely(t.eqz(t.and(t.eqz(empty), normal)), special, () => {
+	t.ifAny([empty, ...areNotNormal(t, a, b)], special, () => {
 		report(t, t.i32(0));
 		result.set(order(t, a, b));
 	});

@@ -11,7 +11,7 @@ import { arithmetic, type Operation } from "./arithmetic.ts";
 import type { Kernel } from "./kernel.ts";
 import { isInfinite, isZero } from "./operand-class.ts";
 import { writeRegister } from "./status-word.ts";
-import { divideWide, multiplyWide, shiftLeftWide } from "./wide.ts";
+import { divideWide, multiplyWide } from "./wide.ts";
 
 const INFINITY = 1n << 63n;
 
@@ -35,11 +35,16 @@ const multiplication: Operation = {
 		);
 	},
 	exact(t, a, b) {
-		const product = multiplyWide(t, a.m, b.m);
-		const zeros = t.let(t.clz(product.hi));
-		const wide = shiftLeftWide(t, product, zeros);
+		// Of two leading 1s the product's is the first bit or the second.
+		const { hi, lo } = multiplyWide(t, a.m, b.m);
+		const second = t.let(t.geS(hi, 0));
+		const shifted = t.or(t.shl(hi, 1), t.shrU(lo, 63));
+		const wide = {
+			hi: t.let(t.select(second, shifted, hi)),
+			lo: t.let(t.select(second, t.shl(lo, 1), lo)),
+		};
 		const sum = t.add(a.exponent, b.exponent);
-		const exponent = t.let(t.sub(t.sub(sum, F80_BIAS - 1), zeros));
+		const exponent = t.let(t.sub(t.sub(sum, F80_BIAS - 1), second));
 		return { sign: t.let(t.xor(a.sign, b.sign)), exponent, wide };
 	},
 };

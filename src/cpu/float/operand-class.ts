@@ -45,6 +45,15 @@ export function isNormal(t: Terms, { m, se }: Parts): I32 {
 	return t.and(finite, t.ltS(m, 0));
 }
 
+/** Each nonzero when one of two is not a plain normal number. */
+export function areNotNormal(t: Terms, a: Parts, b: Parts): I32[] {
+	const special = ({ se }: Parts) => {
+		const exponent = t.and(se, WAS_DENORMAL | F80_EXPONENT_MAX);
+		return t.geU(t.sub(exponent, 1), F80_EXPONENT_MAX - 1);
+	};
+	return [special(a), special(b), t.geS(t.and(a.m, b.m), 0)];
+}
+
 /** 1 for exponent not 0 with leading bit 0. */
 export function isUnsupported(t: Terms, { m, se }: Parts): I32 {
 	return t.and(t.nonzero(biasedExponent(t, se)), t.geS(m, 0));

@@ -41,22 +41,29 @@ export function roundingMode(t: Terms): I32 {
 	return t.let(t.and(t.shrU(control, FPU_ROUNDING_SHIFT), 3));
 }
 
-/** 1 when the control word is as compilers expect. Nothing then is pending in the status word either. */
-export function isPlainControl(t: Terms): I32 {
+/** Nonzero unless the control word is as compilers expect. While it is, nothing is pending in the status word. */
+export function isNotPlainControl(t: Terms): I32 {
 	const control = t.and(t.state32(FPU_CONTROL), FPU_CONTROL_PLAIN_MASK);
-	return t.eq(control, FPU_CONTROL_PLAIN);
+	return t.xor(control, FPU_CONTROL_PLAIN);
+}
+
+/** A result before it is rounded: the leading 1 at the top of `wide`, or 0 if that is all zeros. */
+export interface Exact {
+	readonly sign: I32;
+	readonly exponent: I32;
+	readonly wide: Wide;
 }
 
 /** Under a plain control word, rounds to a register; what has no normal result, `otherwise` does. */
 export function roundUsually(
 	t: Terms,
 	register: I32,
-	{ sign, exponent, wide: { hi, lo } }: { sign: I32; exponent: I32; wide: Wide },
+	{ sign, exponent, wide: { hi, lo } }: Exact,
 	otherwise: () => void,
 ): void {
-	const inRange = t.ltU(t.sub(exponent, 1), 0x7ffd);
+	const outOfRange = t.geU(t.sub(exponent, 1), 0x7ffd);
 	// Without its leading 1 it is zero.
-	t.ifRarely(t.eqz(t.and(inRange, t.ltS(hi, 0))), otherwise, () => {
+	t.ifAny([outOfRange, t.geS(hi, 0)], otherwise, () => {
 		const odd = t.and(t.wrap(hi), 1);
 		const tie = t.or(t.nonzero(t.shl(lo, 1)), odd);
 		const away = t.let(t.and(t.ltS(lo, 0), tie));

@@ -170,6 +170,14 @@ export class Terms {
 	ifRarely(condition: I32, then: () => void, otherwise?: () => void): void {
 		this.e.if(condition, then, otherwise, "rare");
 	}
+	/** If one of what numbers seldom are. */
+	ifAny(
+		conditions: readonly I32[],
+		then: () => void,
+		otherwise?: () => void,
+	): void {
+		this.e.ifAny(conditions, then, otherwise);
+	}
 	loop(body: (again: (condition?: I32) => void) => void): void {
 		this.e.loop(body);
 	}

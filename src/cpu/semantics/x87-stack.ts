@@ -293,9 +293,9 @@ export function push(e: Emitter, { m, se }: Real): void {
 	);
 }
 
-/** 1 when the control word is as compilers expect; see `FPU_CONTROL_PLAIN`. */
-export function isPlainControl(e: Emitter): I32 {
+/** Nonzero unless the control word is as compilers expect; see `FPU_CONTROL_PLAIN`. */
+export function isNotPlainControl(e: Emitter): I32 {
 	const control = state32(e, FPU_CONTROL);
 	const bits = e.and(control, e.i32(FPU_CONTROL_PLAIN_MASK));
-	return e.eq(bits, e.i32(FPU_CONTROL_PLAIN));
+	return e.xor(bits, e.i32(FPU_CONTROL_PLAIN));
 }

@@ -38,7 +38,7 @@ import {
 	doneResult,
 	exponentResult,
 	isEmpty,
-	isPlainControl,
+	isNotPlainControl,
 	markEmpty,
 	markValid,
 	moveTop,
@@ -174,7 +174,7 @@ function storeNarrow(e: Emitter, target: Operand, pops: boolean): void {
 		e.eqz(inRange),
 		e.geS(m, e.i64(0)),
 		isEmpty(e, top),
-		e.eqz(isPlainControl(e)),
+		isNotPlainControl(e),
 	];
 	const byKernel = () => {
 		const kernel = `x87_to_f${target.width}`;
