@@ -84,6 +84,8 @@ export interface HotInstruction extends FlagInstruction {
 	readonly ensured: Set<string>;
 	/** Registers that are likely to name the same page again, a bit each; see `steady-bases.ts`. */
 	readonly steady: number;
+	/** Memos that would be of another page each time, a bit each. */
+	readonly scattered: number;
 	readonly inSmallLoop: boolean;
 	readonly ripPage: Local<"i64">;
 	/** Instructions that may still run, the rest of this block not included. */
@@ -321,6 +323,7 @@ export class HotEmitter extends HotFlagEmitter {
 		if (register === RSP) return stack;
 		if (base >= 0 && base !== RSP && moves(base)) return undefined;
 		const number = intent === "read" ? register : WRITE_MEMO + register;
+		if (this.#instruction.scattered & (1 << number)) return undefined;
 		return { number, isOfTable };
 	}
 

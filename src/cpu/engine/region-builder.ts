@@ -34,7 +34,12 @@ import type { RegionBlock, RegionInstruction, RegionShape } from "./region.ts";
 import { type RegionGraph, regionGraph } from "./region-graph.ts";
 import { StateEmitter } from "./state-emitter.ts";
 import { STATUS_COLD, STATUS_JUMP, STATUS_STOP } from "./status.ts";
-import { loopsOf, nodesOfSmallLoops, steadyBases } from "./steady-bases.ts";
+import {
+	loopsOf,
+	nodesOfSmallLoops,
+	scatteredMemos,
+	steadyBases,
+} from "./steady-bases.ts";
 
 const PAGE = 4096;
 /** Code that most instructions come to. */
@@ -73,6 +78,7 @@ export class RegionBuilder {
 	readonly #exitNote: Local<"i32">;
 	readonly #behindSteps: ReadonlySet<number>;
 	readonly #steady: readonly number[];
+	readonly #scattered: readonly number[];
 	readonly #inSmallLoops: ReadonlySet<number>;
 	/** The node being generated. */
 	#node = 0;
@@ -101,6 +107,7 @@ export class RegionBuilder {
 		this.#behindSteps = nodesBehindSteps(this.#graph);
 		const loops = loopsOf(this.#graph);
 		this.#steady = steadyBases(this.#graph, loops);
+		this.#scattered = scatteredMemos(this.#graph, loops);
 		this.#inSmallLoops = nodesOfSmallLoops(loops);
 		this.#emitForm = emitForm;
 		this.#nameExit = nameExit;
@@ -324,6 +331,7 @@ export class RegionBuilder {
 			record,
 			distance: offset - inPage,
 			steady: this.#steady[this.#node] ?? 0,
+			scattered: this.#scattered[this.#node] ?? 0,
 			inSmallLoop: this.#inSmallLoops.has(this.#node),
 			registers: this.#registers,
 			ensured: this.#ensured,

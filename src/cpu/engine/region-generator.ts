@@ -160,6 +160,7 @@ export class RegionGenerator {
 					record,
 					distance: 0,
 					steady: 0,
+					scattered: 0,
 					inSmallLoop: false,
 					bail,
 					isConditional: false,

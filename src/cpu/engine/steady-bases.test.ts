@@ -9,9 +9,15 @@ import { describe, expect, it } from "vitest";
 import { decode } from "../decode/decoder.ts";
 import type { Instruction } from "../decode/instruction.ts";
 import { ALL_FEATURES } from "../decode/opcode-table.ts";
+import { MEMOS, WRITE_MEMO } from "../mmu/page-memos.ts";
 import type { BlockEnd, RegionBlock } from "./region.ts";
 import { type RegionGraph, regionGraph } from "./region-graph.ts";
-import { loopsOf, nodesOfSmallLoops, steadyBases } from "./steady-bases.ts";
+import {
+	loopsOf,
+	nodesOfSmallLoops,
+	scatteredMemos,
+	steadyBases,
+} from "./steady-bases.ts";
 
 const RAX = 0;
 const RCX = 1;
@@ -197,6 +203,64 @@ describe("the loop that counts", () => {
 		expect(steady.map((bits) => bits !== 0)).toEqual(
 			graph.nodes.map((_, node) => node === 1),
 		);
+	});
+});
+
+describe("a register leads a loop to several things", () => {
+	/** Memos that are scattered in a loop of one block. */
+	function scattered(...codes: readonly string[]): number[] {
+		const graph = regionGraph([block(0, back(0, OUT), codes)]);
+		const bits = scatteredMemos(graph, loopsOf(graph))[0] as number;
+		const all = Array.from({ length: MEMOS }, (_, memo) => memo);
+		return all.filter((memo) => bits & (1 << memo));
+	}
+
+	const READ_NEAR = "8b8300010000"; // mov eax, [ebx+0x100]
+	const READ_FAR = "8b8300100000"; // mov eax, [ebx+0x1000]
+	const WRITE_FAR = "898300100000"; // mov [ebx+0x1000], eax
+
+	it("where its displacements are far apart", () => {
+		expect(scattered(READ_NEAR, READ_FAR)).toEqual([RBX]);
+		expect(scattered(READ_FAR, READ_FAR)).toEqual([]);
+		expect(scattered(READ_NEAR, "8b8300080000")).toEqual([]);
+	});
+
+	it("unless the one is read and the other written, for these have memos of their own", () => {
+		expect(scattered(READ_NEAR, WRITE_FAR)).toEqual([]);
+		expect(scattered("898300010000", WRITE_FAR)).toEqual([WRITE_MEMO + RBX]);
+	});
+
+	it("be it as a base or as an index", () => {
+		const byIndex = "8b049d00100000"; // mov eax, [ebx*4+0x1000]
+		expect(scattered(READ_NEAR, byIndex)).toEqual([RBX]);
+	});
+
+	it.each([
+		["CMP", "398300100000"],
+		["PUSH", "ffb300100000"],
+		["FLD", "d98300100000"],
+		["FADD", "d88300100000"],
+		["FLDCW", "d9ab00100000"],
+		["MOVAPS, the load", "0f288300100000"],
+	])("and %s reads", (_, code) => {
+		expect(scattered(READ_NEAR, code)).toEqual([RBX]);
+	});
+
+	it.each([
+		["ADD to memory", "018300100000"],
+		["POP", "8f8300100000"],
+		["FST", "d99300100000"],
+		["FISTP", "df9b00100000"],
+		["FNSTCW", "d9bb00100000"],
+		["MOVAPS, the store", "0f298300100000"],
+	])("and %s writes", (_, code) => {
+		expect(scattered(READ_NEAR, code)).toEqual([]);
+		expect(scattered("898300010000", code)).toEqual([WRITE_MEMO + RBX]);
+	});
+
+	it("but outside of loops nobody asks", () => {
+		const graph = regionGraph([block(0, fall(OUT), [READ_NEAR, READ_FAR])]);
+		expect(scatteredMemos(graph, loopsOf(graph))[0]).toBe(0);
 	});
 });
 

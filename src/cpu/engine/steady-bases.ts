@@ -10,8 +10,12 @@
 
 import type { Instruction } from "../decode/instruction.ts";
 import { operandsOf, type ParsedOperand } from "../decode/operand-spec.ts";
+import { MEMOS, WRITE_MEMO } from "../mmu/page-memos.ts";
 import type { RegionGraph } from "./region-graph.ts";
 
+const PAGE_BYTES = 4096;
+/** Methods of operands that may be memory. */
+const ADDRESSED = new Set(["E", "W", "Q", "M", "O"]);
 /** Blocks. */
 const SMALL_LOOP = 4;
 /** Their first operand is only read. */
@@ -27,6 +31,11 @@ const RDX = 1 << 2;
 const UNNAMED: Readonly<Record<string, number>> = {
 	...{ CWD: RDX, CPUID: RAX | RDX, RDTSC: RAX | RDX, LODS: RAX },
 };
+
+/** Of one register, accesses further apart than that are to different things: arrays, say, at constant addresses. */
+const SAME_THING = PAGE_BYTES / 2;
+/** x87 instructions with one operand read it, but for these. */
+const X87_STORES = /^F(N?ST|IST|BST|NSAVE)/;
 
 /** The nodes of a loop. */
 export type Loop = ReadonlySet<number>;
@@ -44,18 +53,74 @@ export function steadyBases(
 				)
 			: 0,
 	);
-	const steady = nodes.map(() => 0);
-	const sizes = nodes.map(() => Number.POSITIVE_INFINITY);
-	for (const loop of loops) {
+	return ofSmallestLoops(nodes.length, loops, (loop) => {
 		let anyMoved = 0;
 		for (const node of loop) anyMoved |= moved[node] as number;
+		return ~anyMoved;
+	});
+}
+
+/** By node: the memos, a bit each, whose register leads the smallest loop around it to several things in turn. */
+export function scatteredMemos(
+	{ nodes }: RegionGraph,
+	loops: readonly Loop[],
+): readonly number[] {
+	return ofSmallestLoops(nodes.length, loops, (loop) =>
+		scatteredIn(loop, nodes),
+	);
+}
+
+/** By node: what is found about the smallest loop around it; 0 outside of loops. */
+function ofSmallestLoops(
+	nodes: number,
+	loops: readonly Loop[],
+	find: (loop: Loop) => number,
+): readonly number[] {
+	const found = new Array<number>(nodes).fill(0);
+	const sizes = new Array<number>(nodes).fill(Number.POSITIVE_INFINITY);
+	for (const loop of loops) {
+		const value = find(loop);
 		for (const node of loop) {
 			if (loop.size >= (sizes[node] as number)) continue;
 			sizes[node] = loop.size;
-			steady[node] = ~anyMoved;
+			found[node] = value;
 		}
 	}
-	return steady;
+	return found;
+}
+
+function scatteredIn(loop: Loop, nodes: RegionGraph["nodes"]): number {
+	const least = new Float64Array(MEMOS).fill(Number.POSITIVE_INFINITY);
+	const most = new Float64Array(MEMOS).fill(Number.NEGATIVE_INFINITY);
+	let scattered = 0;
+	for (const node of loop) {
+		const content = nodes[node];
+		if (content?.kind !== "block") continue;
+		for (const { instruction } of content.block.instructions) {
+			const { memory } = instruction;
+			if (memory === undefined) continue;
+			for (const register of [memory.base, memory.index]) {
+				if (register < 0) continue;
+				const memo = register + (isWrite(instruction) ? WRITE_MEMO : 0);
+				const { displacement } = memory;
+				least[memo] = Math.min(least[memo] as number, displacement);
+				most[memo] = Math.max(most[memo] as number, displacement);
+				const spread = (most[memo] as number) - (least[memo] as number);
+				if (spread > SAME_THING) scattered |= 1 << memo;
+			}
+		}
+	}
+	return scattered;
+}
+
+function isWrite({ row }: Instruction): boolean {
+	const { mnemonic } = row;
+	const [first, second] = operandsOf(row);
+	if (first === undefined || READERS.has(mnemonic)) return false;
+	if (second === undefined && mnemonic.startsWith("F")) {
+		return X87_STORES.test(mnemonic);
+	}
+	return ADDRESSED.has(first.method);
 }
 
 /**
