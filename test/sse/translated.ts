@@ -97,6 +97,7 @@ function declareImports(module: ModuleBuilder): InstructionContext {
 		translate: nothing,
 		checkSegment: nothing,
 		system: nothing,
+		writeAcross: () => nothing,
 		commit: module.importFunction("cpu", "commit", [], []),
 		kernel: importedKernels(module, KERNELS),
 	};

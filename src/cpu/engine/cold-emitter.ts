@@ -107,6 +107,32 @@ export class ColdEmitter extends InstructionEmitter {
 		};
 	}
 
+	/**
+	 * Who fills or moves blocks of memory comes by the end of every page, and
+	 * where elements are not aligned one of them lies in both.
+	 */
+	override storeSegment(
+		segment: number | "data",
+		offset: Integer,
+		width: number,
+		value: Integer,
+	): void {
+		const isRepeated = this.#form.example.rep !== "none" && width > 8;
+		// The comparing engine is not told of such stores.
+		if (!isRepeated || this.context.journal !== undefined) {
+			super.storeSegment(segment, offset, width, value);
+			return;
+		}
+		const bytes = width / 8;
+		const linear = this.let(this.linear(segment, offset, bytes, "write"));
+		this.code.block((done) => {
+			this.writeAcross(linear as Integer, bytes, value, done);
+			this.storeLinear(segment, linear as Integer, bytes, (address) =>
+				this.storeFast(address, width, value),
+			);
+		});
+	}
+
 	// Where the instruction is
 
 	currentRip(): Integer {

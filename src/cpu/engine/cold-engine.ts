@@ -67,6 +67,7 @@ type ShortWays = Pick<
 	fill(): number;
 	readAcross(): number;
 	readAcrossWide(): number;
+	writeAcross(): number;
 	findPage(): number;
 	findWidePage(): number;
 	fillWide(): number;

@@ -52,6 +52,8 @@ export interface InstructionContext extends CodeContext {
 	readonly translate: FunctionRef;
 	/** (segment's state offset, offset, bytes, intent) → 1, or 0 with a fault noted. */
 	readonly checkSegment: FunctionRef;
+	/** See `across-pages.ts`; few instructions need it. */
+	writeAcross(): FunctionRef;
 	/** () → what was staged for writing goes to its real place. */
 	readonly commit: FunctionRef;
 	/** (operation number, a, b, c) → status. */
@@ -318,6 +320,22 @@ export abstract class InstructionEmitter extends StateEmitter {
 		);
 	}
 
+	/** Branches to `done` when a write is to two pages, and has been made. */
+	protected writeAcross(
+		linear: Integer,
+		bytes: number,
+		value: Integer,
+		done: Label,
+	): void {
+		const [low, high] = this.#halves(linear) as [I32, I32];
+		const inPage = this.and(low, this.i32(PAGE_BYTES - 1));
+		const isAcross = this.gtU(inPage, this.i32(PAGE_BYTES - bytes));
+		this.#ifRarely(isAcross, () => {
+			const args = [low, high, this.i32(bytes), this.toWidth(64, value)];
+			this.code.brIf(done, call(this.context.writeAcross(), ...args.map(expr)));
+		});
+	}
+
 	/** Host address of `bytes` bytes at a linear address, faults taken. */
 	protected hostAddress(
 		segment: number | "data",
@@ -399,13 +417,18 @@ export abstract class InstructionEmitter extends StateEmitter {
 		bytes: number,
 		intent: Intent,
 	): I32 {
+		const how = this.#intentCode(segment, intent);
+		const args = [...this.#halves(linear), this.i32(bytes), how];
+		return call(this.context.translate, ...args.map(expr)) as Value as I32;
+	}
+
+	/** A linear address as functions take it. */
+	#halves(linear: Integer): I32[] {
 		const wide = linear.type === "i64";
 		const high = wide
 			? this.wrap(this.shrU(linear as I64, this.i64(32)))
 			: this.i32(0);
-		const how = this.#intentCode(segment, intent);
-		const args = [this.wrap(linear), high, this.i32(bytes), how];
-		return call(this.context.translate, ...args.map(expr)) as Value as I32;
+		return [this.wrap(linear), high];
 	}
 
 	/**

@@ -23,7 +23,7 @@ const FUNCTIONS = {
 	system: [[I32, I32, I32, I32], [I32]],
 } as const;
 
-/** The imports every generated module has, kernels when they are called; `journaled`: code tells of its stores. */
+/** The imports every generated module has, kernels and `writeAcross` when they are called; `journaled`: code tells of its stores. */
 export function declareInstructionImports(
 	module: ModuleBuilder,
 	kernels: ReadonlyMap<string, Kernel>,
@@ -38,11 +38,20 @@ export function declareInstructionImports(
 		? module.importFunction("cpu", "journal", [I32, I32], [])
 		: undefined;
 	const kernel = importedKernels(module, kernels);
+	let across: FunctionRef | undefined;
+	const writeAcross = () => {
+		const params = [I32, I32, I32, "i64"] as const;
+		across ??= module.importFunction("cpu", "writeAcross", params, [I32]);
+		return across;
+	};
 	const functions = Object.fromEntries(refs) as Record<
 		keyof typeof FUNCTIONS,
 		FunctionRef
 	>;
-	return { stateBase: STATE_BASE, kernel, journal, ...functions };
+	return {
+		...{ stateBase: STATE_BASE, kernel, journal, writeAcross },
+		...functions,
+	};
 }
 
 /** Generates forms by these meanings; a row without one is an instruction this CPU does not have. */

@@ -48,10 +48,14 @@ import {
 	TLB_FILLS,
 	TLB_READ_MASK,
 } from "../state.ts";
+import {
+	readAcrossBody,
+	readAcrossWideBody,
+	writeAcrossBody,
+} from "./across-pages.ts";
 import { expr } from "./arithmetic-emitter.ts";
 import { INTENT_BITS, INTENT_READ } from "./instruction-emitter.ts";
 import { findPageBody, findWidePageBody } from "./page-memo.ts";
-import { readAcrossBody, readAcrossWideBody } from "./read-across.ts";
 import { type CodeContext, StateEmitter } from "./state-emitter.ts";
 import { tlbSlot } from "./tlb-lookup.ts";
 import { ENTRY_A, ENTRY_P, ENTRY_PS, globalBit, tlbWord } from "./tlb-word.ts";
@@ -73,6 +77,8 @@ export interface TlbFill {
 	readonly readAcross: FunctionRef;
 	/** The same for 64-bit code: (linear low, linear high, bytes). */
 	readonly readAcrossWide: FunctionRef;
+	/** As `InstructionContext.writeAcross`. */
+	readonly writeAcross: FunctionRef;
 	/** As `RegionContext.findPage`. */
 	readonly findPage: FunctionRef;
 	readonly findWidePage: FunctionRef;
@@ -109,6 +115,10 @@ export function defineTlbFill(
 		fetchPageBody(context, by, otherwise);
 	return {
 		...short,
+		writeAcross: define(
+			"writeAcross",
+			writeAcrossBody(context, fill, fillWide),
+		),
 		findPage: define("findPage", findPageBody(context, fill)),
 		findWidePage: define("findWidePage", findWidePageBody(context, fillWide)),
 		translate: define(
