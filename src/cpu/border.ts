@@ -37,7 +37,12 @@ type BorderImports = Pick<
 >;
 
 /** Runs a system operation by its number; raises the guest's faults. */
-type Operate = (operation: number, a: number, b: number, c: number) => Status;
+export type Operate = (
+	operation: number,
+	a: number,
+	b: number,
+	c: number,
+) => Status;
 
 export function borderImports(
 	state: StateView,

@@ -10,23 +10,13 @@
  */
 
 import { GuestMemory } from "../memory/guest-memory.ts";
-import { borderImports, notedFault } from "./border.ts";
+import { notedFault } from "./border.ts";
 import { breakpointsArmed, instructionBreakpoints } from "./breakpoints.ts";
 import type { CpuBus } from "./bus.ts";
+import type { CpuOptions, CpuStatistics, ExitReason } from "./cpu-options.ts";
 import { DebugWatch } from "./debug-watch.ts";
 import { decodedFeatures } from "./decoded-features.ts";
 import { CodeCache } from "./engine/code-cache.ts";
-import {
-	ColdEngine,
-	type EngineImports,
-	engineTraits,
-} from "./engine/cold-engine.ts";
-import type { RegionService } from "./engine/compile-regions.ts";
-import { HOT_ARRIVALS } from "./engine/engine-modules.ts";
-import { HotEngine } from "./engine/hot-engine.ts";
-import { inlineForms } from "./engine/inline-forms.ts";
-import { preparedCode } from "./engine/prepared-code.ts";
-import { RegionComparer } from "./engine/region-comparer.ts";
 import {
 	STATUS_BUDGET,
 	STATUS_FAULT,
@@ -34,12 +24,11 @@ import {
 	STATUS_STOP_JUMP,
 	type Status,
 } from "./engine/status.ts";
-import { usualForms } from "./engine/usual-forms.ts";
-import { WriteJournal } from "./engine/write-journal.ts";
-import { asFault, GuestFault, VECTOR_DB, VECTOR_NMI } from "./exceptions.ts";
-import { EFLAGS_IF, EFLAGS_RF, EFLAGS_TF } from "./flags.ts";
-import { KERNELS } from "./float/index.ts";
+import { Engines } from "./engines.ts";
+import { asFault, GuestFault, VECTOR_DB } from "./exceptions.ts";
+import { EFLAGS_RF, EFLAGS_TF } from "./flags.ts";
 import { InstructionFetch } from "./instruction-fetch.ts";
+import { InterruptLines } from "./interrupt-lines.ts";
 import {
 	RAM_BASE,
 	STATE_BASE,
@@ -50,7 +39,6 @@ import { linear48 } from "./mmu/linear-address.ts";
 import { Mmu } from "./mmu/mmu.ts";
 import { TLB_NEVER } from "./mmu/tlb.ts";
 import { makeMode } from "./mode.ts";
-import { semanticsOf } from "./semantics/index.ts";
 import {
 	BUDGET,
 	CR0,
@@ -58,15 +46,8 @@ import {
 	EFER,
 	EFLAGS,
 	HALTED,
-	HOT_RETIRED,
-	INTERRUPT_PENDING,
 	LEAVE,
 	MODE,
-	NMI_BLOCKED,
-	PENDING_INTERRUPT,
-	PENDING_NMI,
-	REGION_COLD_EXITS,
-	REGION_ENTRIES,
 	RIP,
 	SHADOW,
 	TLB_FILLS,
@@ -75,7 +56,7 @@ import {
 import { StateView } from "./state-view.ts";
 import type { SystemContext } from "./system/context.ts";
 import { EFER_LMA } from "./system/control-bits.ts";
-import { CpuIdentity, type CpuIdentityOptions } from "./system/cpuid.ts";
+import { CpuIdentity } from "./system/cpuid.ts";
 import { noteDebugStatus } from "./system/debug-status.ts";
 import {
 	deliverException,
@@ -87,75 +68,11 @@ import { OPERATIONS } from "./system/operations.ts";
 import { resetState } from "./system/reset.ts";
 import type { Supervisor } from "./system/supervisor.ts";
 
-/** Why `run` came back. */
-export type ExitReason =
-	/** The budget is used up, or exceptions alone keep the processor busy. */
-	| "budget"
-	/** HLT, and no interrupt to wake it: time may pass. */
-	| "halt"
-	/** An exception during the delivery of a double fault: the CPU stops. */
-	| "triple-fault"
-	/** `requestExit` was called. */
-	| "requested";
-
-/**
- * "cold" interprets; "auto" also compiles what is hot; "hot" compiles every
- * branch target at once, and "compare" does all that compiled code does once
- * more with the interpreter, and compares: both are for tests.
- */
-export type EngineKind = (typeof ENGINE_KINDS)[number];
-export const ENGINE_KINDS = ["auto", "cold", "hot", "compare"] as const;
-
-export interface CpuOptions {
-	readonly memoryBytes: number;
-	readonly bus: CpuBus;
-	readonly identity?: CpuIdentityOptions;
-	/** Default "cold". */
-	readonly engine?: EngineKind;
-	/** Arrivals by branch that make code hot, a power of two; default: what pays. */
-	readonly hotArrivals?: number;
-	/** Opcode-table features that decode; default: what CPUID reports, and hints. */
-	readonly decodedFeatures?: ReadonlySet<string>;
-	/** Compiles regions in another thread; default: beside the guest. */
-	readonly regionService?: RegionService;
-}
-
 /**
  * Steps without a retired instruction before `run` comes back early: a handler
  * that faults at once would keep it for ever.
  */
 const MOST_IDLE_STEPS = 1000;
-
-/** Counters for `--stats`. */
-export interface CpuStatistics {
-	readonly tlbMisses: number;
-	/** Misses that generated code filled by itself; not among those above. */
-	readonly tlbFills: number;
-	readonly codePagesDecoded: number;
-	readonly instructionsDecoded: number;
-	readonly codeInvalidations: number;
-	readonly arenaResets: number;
-	/** Kinds of instructions that the cold engine tells apart, and those whose code was prepared. */
-	readonly forms: number;
-	readonly formsPrepared: number;
-	/** Instructions retired in regions. */
-	readonly hotRetired: number;
-	/** Times regions were entered, and left before an instruction for the cold engine. */
-	readonly regionEntries: number;
-	readonly regionColdExits: number;
-	/** Regions compiled, and those in use now. */
-	readonly regions: number;
-	readonly regionsLive: number;
-	/** Regions that went because nobody was seen in them any more. */
-	readonly regionEvictions: number;
-	/** Of the modules that regions are still entered in. */
-	readonly regionWasmLiveBytes: number;
-	/** Stays in regions that `--engine compare` has compared. */
-	readonly regionsCompared?: number;
-	readonly regionModules?: number;
-	readonly regionWasmBytes?: number;
-	readonly regionInstructions?: number;
-}
 
 export class Cpu implements SystemContext {
 	readonly memory: GuestMemory;
@@ -165,9 +82,8 @@ export class Cpu implements SystemContext {
 	readonly cpuid: CpuIdentity;
 	readonly #code: CodeCache;
 	readonly #fetch: InstructionFetch;
-	readonly #engine: ColdEngine;
-	readonly #hot: HotEngine | undefined;
-	readonly #comparer: RegionComparer | undefined;
+	readonly #engines: Engines;
+	readonly #lines: InterruptLines;
 	/** Instructions retired before the current budget was given. */
 	#retiredBefore = 0;
 	#budgetGiven = 0;
@@ -207,7 +123,7 @@ export class Cpu implements SystemContext {
 			buffer,
 			this.memory,
 			features,
-			(instruction, mode) => this.#engine.handlerFor(instruction, mode),
+			(instruction, mode) => this.#engines.handlerFor(instruction, mode),
 			(physical) => this.mmu.protectPage(physical),
 		);
 		this.mmu = new Mmu(buffer, this.state, this.memory, bus, this.#code);
@@ -217,48 +133,21 @@ export class Cpu implements SystemContext {
 			this.memory,
 			this.#code,
 		);
-		const { engine = "cold" } = options;
-		const journal = engine === "compare" ? new WriteJournal(buffer) : undefined;
-		const imports = this.#imports(engine, options.hotArrivals, journal);
-		this.#engine = new ColdEngine(
-			...[memory, imports, { semanticsOf, kernels: KERNELS }],
+		this.#engines = new Engines(
 			{
-				inline: () => inlineForms(features),
-				usual: () => usualForms(features),
-				prepared: preparedCode(engineTraits(imports), features),
+				...{ memory, ram: this.memory, state: this.state, mmu: this.mmu },
+				...{ code: this.#code, fetch: this.#fetch, features },
+				operate: (operation, a, b, c) => this.#operate(operation, a, b, c),
+				retired: () => this.retiredCount(),
 			},
+			options,
 		);
-		this.#comparer = journal && this.#makeComparer(journal);
-		if (engine !== "cold") {
-			const { memory: ram } = this;
-			this.#hot = new HotEngine(
-				this.#engine,
-				this.#code,
-				ram,
-				features,
-				(linear) => this.#fetch.tryPhysical(linear),
-				// Journaled regions are made here.
-				journal ? undefined : options.regionService,
-				// Whoever wants code hot early wants it soon.
-				engine === "hot" || options.hotArrivals ? 1 : undefined,
-				this.#comparer?.entrance,
-			);
-		}
-		this.#code.makeRoomForForms = (count) => this.#engine.makeRoom(count);
+		this.#lines = new InterruptLines(this.state, () =>
+			bus.acknowledgeInterrupt(),
+		);
 		this.memory.onWrite = (address, bytes) =>
 			this.#code.invalidate(address, bytes);
 		this.reset();
-	}
-
-	#makeComparer(journal: WriteJournal): RegionComparer {
-		this.mmu.onStore = (host, bytes) => journal.note(host, bytes);
-		return new RegionComparer({
-			state: this.state,
-			journal,
-			runCold: () => this.#engine.run(),
-			forgotten: () => this.#code.resets,
-			retired: () => this.retiredCount(),
-		});
 	}
 
 	/** The state after RESET, between stays in generated code (Intel SDM vol. 3, "Processor State After Reset"). */
@@ -282,45 +171,23 @@ export class Cpu implements SystemContext {
 			instructionsDecoded: this.#code.instructionsDecoded,
 			codeInvalidations: this.#code.invalidations,
 			arenaResets: this.#code.resets,
-			forms: this.#engine.formCount,
-			formsPrepared: this.#engine.preparedCount,
-			hotRetired: Number(this.state.getBig(HOT_RETIRED)),
-			regionEntries: Number(this.state.getBig(REGION_ENTRIES)),
-			regionColdExits: Number(this.state.getBig(REGION_COLD_EXITS)),
-			regions: 0,
-			regionsLive: 0,
-			regionEvictions: 0,
-			regionWasmLiveBytes: 0,
-			...(this.#comparer && { regionsCompared: this.#comparer.compared }),
-			...this.#hot?.statistics,
+			...this.#engines.statistics,
 		};
 	}
 
 	/** The interrupt line: while high, interrupts are taken as IF allows. */
 	setInterruptLine(level: boolean): void {
-		const { state } = this;
-		const nmi = state.get32(INTERRUPT_PENDING) & PENDING_NMI;
-		state.set32(INTERRUPT_PENDING, nmi | (level ? PENDING_INTERRUPT : 0));
-		// A device may answer a memory access at once: the instruction ends first.
-		if (level && state.get32(EFLAGS) & EFLAGS_IF) state.set32(LEAVE, 1);
+		this.#lines.set(level);
 	}
 
 	/** A non-maskable interrupt: IF does not keep it out, only another one does. */
 	raiseNmi(): void {
-		const { state } = this;
-		const pending = state.get32(INTERRUPT_PENDING);
-		state.set32(INTERRUPT_PENDING, pending | PENDING_NMI);
-		state.set32(LEAVE, 1);
+		this.#lines.raiseNmi();
 	}
 
 	/** Whether an NMI or an interrupt would be taken now, and wake from HLT. */
 	interruptPending(): boolean {
-		const { state } = this;
-		const pending = state.get32(INTERRUPT_PENDING);
-		const nmi = (pending & PENDING_NMI) !== 0;
-		if (nmi && state.get32(NMI_BLOCKED) === 0) return true;
-		const interrupt = (pending & PENDING_INTERRUPT) !== 0;
-		return interrupt && (state.get32(EFLAGS) & EFLAGS_IF) !== 0;
+		return this.#lines.isDue();
 	}
 
 	/** Lets `run` come back at the next opportunity (a device wants the run loop). */
@@ -353,13 +220,12 @@ export class Cpu implements SystemContext {
 		}
 		const low = this.state.getU32(RIP);
 		const high = Number(this.state.getBig(RIP) >> 32n);
-		const mode = this.state.get32(MODE);
-		this.#hot?.arrived(linear48(low, high), mode, 0, 0);
+		this.#engines.warmUp(linear48(low, high));
 	}
 
 	/** Runs at most `budget` instructions. */
 	run(budget: number): ExitReason {
-		this.#hot?.takeTurn();
+		this.#engines.takeTurn();
 		this.#grant(budget);
 		// A shadow was noted in terms of the last budget.
 		if (this.state.get32(SHADOW) === 0) this.state.set32(SHADOW, budget);
@@ -390,7 +256,7 @@ export class Cpu implements SystemContext {
 		if (state.get32(HALTED) === HALTED_SHUTDOWN) return "triple-fault";
 		const shadow = state.get32(SHADOW) === state.get32(BUDGET);
 		let one = shadow;
-		if (!shadow && state.get32(INTERRUPT_PENDING)) {
+		if (!shadow && this.#lines.isAnyPending) {
 			if (this.supervisor !== undefined) one = this.#offerInterrupt();
 			else if (!this.#takeInterrupt()) return "triple-fault";
 		}
@@ -401,7 +267,7 @@ export class Cpu implements SystemContext {
 		const trap = (state.get32(EFLAGS) & EFLAGS_TF) !== 0;
 		const debugging = trap || breakpointsArmed(state);
 		if (debugging) return this.#stepDebugged(left, trap);
-		if (!one) return this.#handle(this.#engine.run());
+		if (!one) return this.#handle(this.#engines.run());
 		return this.#runOne(left);
 	}
 
@@ -410,7 +276,7 @@ export class Cpu implements SystemContext {
 		const { state } = this;
 		state.set32(SHADOW, NO_SHADOW);
 		this.#grant(1);
-		const status = this.#engine.run();
+		const status = this.#engines.run();
 		this.#grant(left - 1 + state.get32(BUDGET));
 		// A shadow that this instruction opened was noted in terms of 1.
 		if (state.get32(SHADOW) !== NO_SHADOW) {
@@ -432,7 +298,7 @@ export class Cpu implements SystemContext {
 		this.#isWatched = true;
 		watch.begin();
 		this.#grant(1);
-		const status = this.#engine.run();
+		const status = this.#engines.run();
 		const retired = 1 - state.get32(BUDGET);
 		this.#grant(left - retired);
 		this.#isWatched = false;
@@ -485,21 +351,10 @@ export class Cpu implements SystemContext {
 		}
 	}
 
-	/** Takes what is pending: an NMI, or an interrupt if IF allows; false = the CPU shut down. */
+	/** Takes what is pending, if it is due; false = the CPU shut down. */
 	#takeInterrupt(): boolean {
-		const { state } = this;
-		const pending = state.get32(INTERRUPT_PENDING);
-		if ((pending & PENDING_NMI) !== 0 && state.get32(NMI_BLOCKED) === 0) {
-			state.set32(INTERRUPT_PENDING, pending & ~PENDING_NMI);
-			state.set32(NMI_BLOCKED, 1);
-			return this.#enterHandler(VECTOR_NMI);
-		}
-		if ((pending & PENDING_INTERRUPT) === 0) return true;
-		if (!(state.get32(EFLAGS) & EFLAGS_IF)) return true;
-		return this.#enterHandler(this.bus.acknowledgeInterrupt());
-	}
-
-	#enterHandler(vector: number): boolean {
+		const vector = this.#lines.take();
+		if (vector === undefined) return true;
 		if (deliverHardwareInterrupt(this, vector) === "shutdown") return false;
 		this.#modeChanged();
 		return true;
@@ -548,39 +403,6 @@ export class Cpu implements SystemContext {
 		const { state } = this;
 		const am = state.get32(CR0) & (1 << 18);
 		return am !== 0 && (state.get32(EFLAGS) & (1 << 18)) !== 0;
-	}
-
-	#imports(
-		engine: EngineKind,
-		hotArrivals: number = HOT_ARRIVALS[engine],
-		journal?: WriteJournal,
-	): EngineImports {
-		const becameHot = (
-			low: number,
-			high: number,
-			exit: number,
-			pageLow: number,
-			pageHigh: number,
-		) => {
-			if (this.#comparer?.isRepeating) return;
-			const mode = this.state.get32(MODE);
-			const page = linear48(pageLow, pageHigh);
-			this.#hot?.arrived(linear48(low, high), mode, exit, page);
-			if (engine === "hot") this.#hot?.compileWanted();
-		};
-		return {
-			...borderImports(
-				this.state,
-				this.mmu,
-				this.#fetch,
-				(operation, a, b, c) => this.#operate(operation, a, b, c),
-			),
-			hot: engine === "cold" ? undefined : becameHot,
-			misplaced: (slot) => this.#hot?.misplaced(slot),
-			hotArrivals,
-			ramBytes: this.memory.sizeBytes,
-			journal: journal && ((host, bytes) => journal.note(host, bytes)),
-		};
 	}
 
 	/** A system operation of generated code; raises the guest's faults. */

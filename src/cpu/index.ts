@@ -6,14 +6,14 @@
  */
 
 export type { AccessSize, CpuBus } from "./bus.ts";
+export { Cpu } from "./cpu.ts";
 export {
-	Cpu,
 	type CpuOptions,
 	type CpuStatistics,
 	ENGINE_KINDS,
 	type EngineKind,
 	type ExitReason,
-} from "./cpu.ts";
+} from "./cpu-options.ts";
 export {
 	compileRegions,
 	type RegionRequest,

@@ -3,7 +3,7 @@
  * same code made on demand.
  */
 import { describe, expect, it, vi } from "vitest";
-import type { CpuOptions, EngineKind } from "../../src/cpu/cpu.ts";
+import type { CpuOptions, EngineKind } from "../../src/cpu/cpu-options.ts";
 import { HOT_ARRIVALS } from "../../src/cpu/engine/engine-modules.ts";
 import { Guest } from "../support/guest.ts";
 import { runInLockstep } from "../support/lockstep.ts";

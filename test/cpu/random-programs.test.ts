@@ -4,7 +4,7 @@
  * `LGUEST_SEED` begins with another.
  */
 import { afterAll, describe, expect, it } from "vitest";
-import type { EngineKind } from "../../src/cpu/cpu.ts";
+import type { EngineKind } from "../../src/cpu/cpu-options.ts";
 import { Guest } from "../support/guest.ts";
 import { OTHER_ENGINES, runInLockstep } from "../support/lockstep.ts";
 import { randomFrom } from "../support/random.ts";

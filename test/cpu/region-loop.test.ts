@@ -3,7 +3,7 @@
  * as if there were no regions, and what is counted is what was done.
  */
 import { describe, expect, it } from "vitest";
-import type { EngineKind } from "../../src/cpu/cpu.ts";
+import type { EngineKind } from "../../src/cpu/cpu-options.ts";
 import { GPR, RIP } from "../../src/cpu/state.ts";
 import { Assembler } from "../support/assembler.ts";
 import { CODE, DATA, Guest } from "../support/guest.ts";

@@ -4,7 +4,7 @@
  * or has code in it. Generated code does it by itself (`across-pages.ts`).
  */
 import { describe, expect, it } from "vitest";
-import type { EngineKind } from "../../src/cpu/cpu.ts";
+import type { EngineKind } from "../../src/cpu/cpu-options.ts";
 import { CR2 } from "../../src/cpu/state.ts";
 import { FlatMachine, PLAIN } from "../support/flat-machine.ts";
 import {

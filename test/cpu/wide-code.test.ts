@@ -4,7 +4,7 @@
  * look up by the lower half of an address must be that of the whole one.
  */
 import { describe, expect, it } from "vitest";
-import type { EngineKind } from "../../src/cpu/cpu.ts";
+import type { EngineKind } from "../../src/cpu/cpu-options.ts";
 import { RIP } from "../../src/cpu/state.ts";
 import { type FlatMachine, pageOf } from "../support/flat-machine.ts";
 import {

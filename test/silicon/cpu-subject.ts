@@ -16,7 +16,8 @@
  * @journey M:649 Our CPU under the microscope
  */
 import type { CpuBus } from "../../src/cpu/bus.ts";
-import { Cpu, type CpuStatistics } from "../../src/cpu/cpu.ts";
+import { Cpu } from "../../src/cpu/cpu.ts";
+import type { CpuStatistics } from "../../src/cpu/cpu-options.ts";
 import { ALL_FEATURES } from "../../src/cpu/decode/opcode-table.ts";
 import {
 	type GuestFault,

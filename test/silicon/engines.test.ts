@@ -5,7 +5,7 @@
  * bit, the number of retired instructions included.
  */
 import { describe, expect, it } from "vitest";
-import type { CpuStatistics } from "../../src/cpu/cpu.ts";
+import type { CpuStatistics } from "../../src/cpu/cpu-options.ts";
 import { formatCase, type Mode, type SiliconCase } from "./case.ts";
 import { CaseGenerator } from "./cases.ts";
 import { CpuSubject } from "./cpu-subject.ts";

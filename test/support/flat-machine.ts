@@ -9,7 +9,8 @@
  */
 
 import type { CpuBus } from "../../src/cpu/bus.ts";
-import { Cpu, type EngineKind, type ExitReason } from "../../src/cpu/cpu.ts";
+import { Cpu } from "../../src/cpu/cpu.ts";
+import type { EngineKind, ExitReason } from "../../src/cpu/cpu-options.ts";
 import { ALL_FEATURES } from "../../src/cpu/decode/opcode-table.ts";
 import type { GuestFault } from "../../src/cpu/exceptions.ts";
 import { writeEflags } from "../../src/cpu/flags.ts";

@@ -9,12 +9,12 @@
  */
 
 import type { CpuBus } from "../../src/cpu/bus.ts";
-import {
-	Cpu,
-	type CpuOptions,
-	type EngineKind,
-	type ExitReason,
-} from "../../src/cpu/cpu.ts";
+import { Cpu } from "../../src/cpu/cpu.ts";
+import type {
+	CpuOptions,
+	EngineKind,
+	ExitReason,
+} from "../../src/cpu/cpu-options.ts";
 import { readEflags, writeEflags } from "../../src/cpu/flags.ts";
 import {
 	CPL,

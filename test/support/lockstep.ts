@@ -5,7 +5,8 @@
  * `guest.ts`; the tests of `test/cpu` rely on it.
  */
 
-import type { Cpu, EngineKind, ExitReason } from "../../src/cpu/cpu.ts";
+import type { Cpu } from "../../src/cpu/cpu.ts";
+import type { EngineKind, ExitReason } from "../../src/cpu/cpu-options.ts";
 import { readEflags } from "../../src/cpu/flags.ts";
 import {
 	CPL,

@@ -5,7 +5,7 @@
  * Relies on `flat-machine.ts`; `test/cpu/wide-code.test.ts` relies on it.
  */
 
-import type { EngineKind } from "../../src/cpu/cpu.ts";
+import type { EngineKind } from "../../src/cpu/cpu-options.ts";
 import { FlatMachine, pageOf } from "./flat-machine.ts";
 
 // Frames, a few pages each

@@ -95,18 +95,35 @@ interface Region extends StockedRegion {
 const BATCH_REGIONS = 16;
 const BATCH_TURNS = 24;
 
+/** What the engine's table holds for a region in a slot: its function, or what stands before it. */
+type Entrance = (slot: number, run: () => number) => () => number;
+
+/** What the hot engine works with. */
+export interface HotEngineParts {
+	readonly cold: ColdEngine;
+	readonly code: CodeCache;
+	readonly ram: GuestMemory;
+	/** Opcode-table features that decode. */
+	readonly features: ReadonlySet<string>;
+	/** Physical address of a linear one for fetching, if it is mapped. */
+	readonly fetch: (linear: number) => number | undefined;
+	/** Compiles in another thread; undefined = beside the guest. */
+	readonly service?: RegionService | undefined;
+	/** How long a batch waits for company. */
+	readonly batchTurns?: number | undefined;
+	readonly entrance?: Entrance | undefined;
+}
+
 export class HotEngine {
 	readonly #cold: ColdEngine;
 	readonly #cache: CodeCache;
 	readonly #ram: GuestMemory;
 	readonly #features: ReadonlySet<string>;
-	/** Physical address of a linear one for fetching, if it is mapped. */
-	readonly #fetch: (linear: number) => number | undefined;
+	readonly #fetch: HotEngineParts["fetch"];
 	readonly #service: RegionService | undefined;
 	readonly #generator: RegionGenerator;
 	readonly #batchTurns: number;
-	/** What the engine's table holds for a region in a slot: its function, or what stands before it. */
-	readonly #entrance: (slot: number, run: () => number) => () => number;
+	readonly #entrance: Entrance;
 	readonly #settle: WebAssembly.ModuleImports;
 	readonly #history = new BranchHistory();
 	readonly #freeSlots: number[] = [];
@@ -128,18 +145,18 @@ export class HotEngine {
 		regionInstructions: 0,
 	};
 
-	constructor(
-		cold: ColdEngine,
-		cache: CodeCache,
-		ram: GuestMemory,
-		features: ReadonlySet<string>,
-		fetch: (linear: number) => number | undefined,
-		service: RegionService | undefined,
+	constructor({
+		cold,
+		code,
+		ram,
+		features,
+		fetch,
+		service,
 		batchTurns = BATCH_TURNS,
-		entrance = (_slot: number, run: () => number) => run,
-	) {
+		entrance = (_slot, run) => run,
+	}: HotEngineParts) {
 		this.#cold = cold;
-		this.#cache = cache;
+		this.#cache = code;
 		this.#ram = ram;
 		this.#features = features;
 		this.#fetch = fetch;
@@ -150,7 +167,7 @@ export class HotEngine {
 			emitForm: cold.emitForm,
 			declareImports: (module) => cold.declareImports(module),
 		});
-		cache.onRegionDropped = ({ slot }) => this.#forget(slot);
+		code.onRegionDropped = ({ slot }) => this.#forget(slot);
 		this.#settle = this.#compileSettle();
 	}
 
