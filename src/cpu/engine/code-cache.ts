@@ -20,9 +20,6 @@ import {
 	ARENA_BASE,
 	ARENA_BYTES,
 	CODE_MAP_BASE,
-	JUMP_CACHE_BASE,
-	JUMP_CACHE_ENTRIES,
-	JUMP_CACHE_ENTRY_BYTES,
 	RAM_BASE,
 } from "../memory-layout.ts";
 import { CodeEpochs } from "../mmu/code-epochs.ts";
@@ -33,7 +30,7 @@ import {
 	type RegionHandle,
 	Stretches,
 } from "./code-page.ts";
-import { jumpCacheIndex } from "./jump-cache.ts";
+import { JumpCache } from "./jump-cache.ts";
 import {
 	HANDLER_CROSS,
 	HANDLER_FAULT,
@@ -78,7 +75,7 @@ export class CodeCache {
 	readonly #ram: GuestMemory;
 	readonly #view: DataView;
 	readonly #words: Int32Array;
-	readonly #jumpCache: Int32Array;
+	readonly #jumpCache: JumpCache;
 	readonly #epochs: CodeEpochs;
 	readonly #handlerFor: HandlerFor;
 	readonly #protect: ProtectPage;
@@ -113,11 +110,7 @@ export class CodeCache {
 			CODE_MAP_BASE,
 			Math.ceil(ram.sizeBytes / PAGE),
 		);
-		this.#jumpCache = new Int32Array(
-			buffer,
-			JUMP_CACHE_BASE,
-			(JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES) / 4,
-		);
+		this.#jumpCache = new JumpCache(buffer);
 	}
 
 	/**
@@ -142,15 +135,12 @@ export class CodeCache {
 	}
 
 	#cacheJump(physical: number, record: number): void {
-		const host = RAM_BASE + physical;
-		const slot = jumpCacheIndex(host) * 2;
-		this.#jumpCache[slot] = host;
-		this.#jumpCache[slot + 1] = record;
+		this.#jumpCache.enter(RAM_BASE + physical, record);
 	}
 
 	/** Forgets the way from addresses to records (another mode begins). */
 	clearJumpCache(): void {
-		this.#jumpCache.fill(0);
+		this.#jumpCache.clear();
 		this.#epochs.endAll();
 	}
 

@@ -9,7 +9,11 @@
 import { load } from "../../wasm/expression.ts";
 import type { FunctionBuilder, Label } from "../../wasm/function-builder.ts";
 import type { Local } from "../../wasm/references.ts";
-import { JUMP_CACHE_BASE, JUMP_CACHE_ENTRIES } from "../memory-layout.ts";
+import {
+	JUMP_CACHE_BASE,
+	JUMP_CACHE_ENTRIES,
+	JUMP_CACHE_ENTRY_BYTES,
+} from "../memory-layout.ts";
 import type { I32, I64 } from "../semantics/emitter.ts";
 import {
 	SEGMENT,
@@ -23,6 +27,9 @@ import { emitTlbLookup } from "./tlb-lookup.ts";
 import { emitWideLookup } from "./wide-lookup.ts";
 
 const CS = 1;
+/** Places for the addresses that share a set: together half a line of the host's caches. */
+const WAYS = 4;
+const SETS = JUMP_CACHE_ENTRIES / WAYS;
 
 /** The linear address of a branch target, whose upper half must be zero. */
 export function linearTarget(e: StateEmitter, target: I64): I32 {
@@ -69,19 +76,58 @@ function emitCachedRecord(
 	record: Local<"i32">,
 	slow: Label,
 ): void {
-	const cached = e.let(jumpCacheOffset(e, host));
-	const key = load("i32.load", expr(cached), JUMP_CACHE_BASE) as I32;
-	code.brIf(slow, expr(e.ne(key, host)));
-	code.set(record, load("i32.load", expr(cached), JUMP_CACHE_BASE + 4));
+	const set = e.let(setOffset(e, host));
+	const word = (offset: number) =>
+		load("i32.load", expr(set), JUMP_CACHE_BASE + offset) as I32;
+	code.block((found) => {
+		for (let way = 0; way < WAYS; way++) {
+			const at = way * JUMP_CACHE_ENTRY_BYTES;
+			const isOther = e.ne(word(at), host);
+			const take = () => {
+				code.set(record, expr(word(at + 4)));
+				code.br(found);
+			};
+			if (way === WAYS - 1) {
+				code.brIf(slow, expr(isOther));
+				take();
+			} else code.if(expr(e.eqz(isOther)), take);
+		}
+	});
 }
 
-/** Byte offset of a host code address's entry in the jump cache, as generated code. */
-function jumpCacheOffset(e: StateEmitter, host: I32): I32 {
+/** Byte offset of the places for a host code address in the jump cache, as generated code. */
+function setOffset(e: StateEmitter, host: I32): I32 {
 	const mixed = e.xor(host, e.shrU(host, e.i32(12)));
-	return e.shl(e.and(mixed, e.i32(JUMP_CACHE_ENTRIES - 1)), e.i32(3));
+	const first = e.and(mixed, e.i32(SETS - 1));
+	return e.shl(first, e.i32(Math.log2(WAYS * JUMP_CACHE_ENTRY_BYTES)));
 }
 
-/** The same hash in TypeScript, for whoever fills the cache. */
-export function jumpCacheIndex(host: number): number {
-	return (host ^ (host >>> 12)) & (JUMP_CACHE_ENTRIES - 1);
+/** The cache as those who fill it see it. */
+export class JumpCache {
+	/** Host address and record of each entry. */
+	readonly #words: Int32Array;
+
+	constructor(buffer: ArrayBufferLike) {
+		this.#words = new Int32Array(
+			buffer,
+			JUMP_CACHE_BASE,
+			(JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES) / 4,
+		);
+	}
+
+	clear(): void {
+		this.#words.fill(0);
+	}
+
+	/** Becomes the first of its set; what was there goes on to the next place, and the last one goes. */
+	enter(host: number, record: number): void {
+		const words = this.#words;
+		const first = ((host ^ (host >>> 12)) & (SETS - 1)) * WAYS * 2;
+		let last = first;
+		const end = first + 2 * (WAYS - 1);
+		while (last < end && words[last] !== host) last += 2;
+		words.copyWithin(first + 2, first, last);
+		words[first] = host;
+		words[first + 1] = record;
+	}
 }
