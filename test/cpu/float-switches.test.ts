@@ -117,12 +117,19 @@ for (const width of [32, 64] as const) {
 			expect(loop.left).toBe(0);
 		});
 
-		it("SSE does not answer for the x87, nor the x87 for SSE", () => {
-			const loop = new Loop(width, loopOf(X87, ADD_SSE));
-			loop.heat();
-			loop.set(CR4, 0n, CR4_OSFXSR);
-			loop.run(OFTEN, 1);
-			expect(loop.fault).toEqual([UD, SECOND]);
+		it("the x87 does not answer for SSE, nor SSE for the x87", () => {
+			// One after the other; dec ecx; jnz back; hlt
+			const both = (a: string, b: string) => `${a} ${b} ffc9 75f4 f4`;
+			const later = new Loop(width, both(X87, ADD_SSE));
+			later.heat();
+			later.set(CR4, 0n, CR4_OSFXSR);
+			later.run(OFTEN, 0);
+			expect(later.fault).toEqual([UD, 4]);
+			const sooner = new Loop(width, both(ADD_SSE, X87));
+			sooner.heat();
+			sooner.set(CR0, CR0_TS, 0n);
+			sooner.run(OFTEN, 0);
+			expect(sooner.fault).toEqual([NM, 0]);
 		});
 	});
 }
