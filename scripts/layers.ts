@@ -50,6 +50,8 @@ export const layers: readonly Layer[] = [
 	},
 	// Where the CPU's parts are put together.
 	{ of: "cpu/cpu.ts", mayImport: ["cpu/", "memory/"] },
+	{ of: "cpu/cpu-options.ts", mayImport: ["cpu/"] },
+	{ of: "cpu/engines.ts", mayImport: ["cpu/", "memory/"] },
 	{ of: "cpu/border.ts", mayImport: ["cpu/"] },
 	{ of: "cpu/decoded-features.ts", mayImport: ["cpu/decode/", "cpu/system/"] },
 	{ of: "cpu/instruction-fetch.ts", mayImport: ["cpu/", "memory/"] },

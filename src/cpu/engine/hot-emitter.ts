@@ -1,8 +1,8 @@
 /**
  * The hot engine's emitter. It *is* the cold one, with two differences: the
  * record is known while generating, so that its fields become constants, and
- * the general registers and flags live in locals (`hot-registers.ts`,
- * `hot-flags.ts`).
+ * registers and flags live in locals (`hot-state-emitter.ts`,
+ * `hot-flag-emitter.ts`).
  *
  * @journey E:730 The same emitter, knowing more
  */
@@ -10,7 +10,6 @@
 import { i32Value } from "../../wasm/constant.ts";
 import {
 	call,
-	type Expression,
 	i32Const,
 	i64ConstParts,
 	localGet,
@@ -30,10 +29,11 @@ import type {
 	SystemName,
 	Value,
 } from "../semantics/emitter.ts";
-import { BUDGET, XMM, ZERO } from "../state.ts";
 import { expr } from "./arithmetic-emitter.ts";
-import { type FlagInstruction, HotFlagEmitter } from "./hot-flag-emitter.ts";
-import type { HotRegisters } from "./hot-registers.ts";
+import {
+	HotStateEmitter,
+	type HotStateInstruction,
+} from "./hot-state-emitter.ts";
 import type { InstructionContext, Intent } from "./instruction-emitter.ts";
 import { emitMemoAccess, emitOccasionalMemo, emitSearch } from "./page-memo.ts";
 import { RECORD_LENGTH, RECORD_PAGE_OFFSET } from "./record.ts";
@@ -64,9 +64,9 @@ interface Memo {
 export interface RegionContext extends InstructionContext {
 	/** See `hot-flags.ts`. */
 	readonly settle: FunctionRef;
-	/** See `tlb-fill.ts`. */
 	/** See `page-memo.ts`; for the width of the region's code. */
 	readonly findPage: FunctionRef;
+	/** See `across-pages.ts`. */
 	readonly readAcross: FunctionRef;
 	readonly readAcrossWide: FunctionRef;
 	/** System operations of 32-bit code that regions do themselves, by name; see `direct-operations.ts`. */
@@ -74,12 +74,11 @@ export interface RegionContext extends InstructionContext {
 }
 
 /** Where an instruction stands in its region. */
-export interface HotInstruction extends FlagInstruction {
+export interface HotInstruction extends HotStateInstruction {
 	/** The record's bytes. */
 	readonly record: DataView;
 	/** From the start of the region's first page to that of the instruction's. */
 	readonly distance: number;
-	readonly registers: HotRegisters;
 	/** Checks that were made on every way here: see `Emitter.ensure`. */
 	readonly ensured: Set<string>;
 	/** Registers that are likely to name the same page again, a bit each; see `steady-bases.ts`. */
@@ -88,10 +87,6 @@ export interface HotInstruction extends FlagInstruction {
 	readonly scattered: number;
 	readonly inSmallLoop: boolean;
 	readonly ripPage: Local<"i64">;
-	/** Instructions that may still run, the rest of this block not included. */
-	readonly budget: Local<"i32">;
-	/** Instructions of the block behind this one. */
-	readonly behind: number;
 	/** Where the instruction is left for the cold engine to run it. */
 	readonly bail: Label;
 	/** Receives a dynamic target. */
@@ -104,21 +99,10 @@ export interface HotInstruction extends FlagInstruction {
 }
 
 const VECTOR_BYTES = 16;
-/** Lanes of a vector by their size in bytes. */
-const LANES: Readonly<Record<number, string>> = {
-	1: "i8x16",
-	2: "i16x8",
-	4: "i32x4",
-	8: "i64x2",
-};
-const FLOAT_LANES: Readonly<Record<number, string>> = {
-	4: "f32x4",
-	8: "f64x2",
-};
 const SS = 2;
 const RSP = 4;
 
-export class HotEmitter extends HotFlagEmitter {
+export class HotEmitter extends HotStateEmitter {
 	declare readonly context: RegionContext;
 	ending: Ending = "next";
 	/** Condition of a conditional ending. */
@@ -126,8 +110,6 @@ export class HotEmitter extends HotFlagEmitter {
 	readonly #instruction: HotInstruction;
 	/** For the access being generated. */
 	#memo: Memo | undefined;
-	/** How many arms and loops are being generated, one inside the other. */
-	#arms = 0;
 
 	constructor(
 		code: FunctionBuilder,
@@ -196,7 +178,7 @@ export class HotEmitter extends HotFlagEmitter {
 		const { ensured } = this.#instruction;
 		if (ensured.has(what)) return;
 		check();
-		if (this.#arms === 0) ensured.add(what);
+		if (this.arms === 0) ensured.add(what);
 	}
 
 	override faultIf(condition: I32): void {
@@ -247,9 +229,9 @@ export class HotEmitter extends HotFlagEmitter {
 		let changed = false;
 		const arm = (body: () => void) => () => {
 			this.flagState = before;
-			this.#arms++;
+			this.arms++;
 			body();
-			this.#arms--;
+			this.arms--;
 			changed ||= this.flagState !== before;
 		};
 		emit(arm(then), otherwise && arm(otherwise));
@@ -259,9 +241,9 @@ export class HotEmitter extends HotFlagEmitter {
 	override loop(body: (again: (condition?: I32) => void) => void): void {
 		this.flagState = "saved";
 		this.#instruction.registers.forgetLowBytes();
-		this.#arms++;
+		this.arms++;
 		super.loop(body);
-		this.#arms--;
+		this.arms--;
 		this.flagState = "saved";
 	}
 
@@ -357,171 +339,6 @@ export class HotEmitter extends HotFlagEmitter {
 		return [this.wrap(address), highHalf(this, address)];
 	}
 
-	// Registers and flag words in locals
-
-	protected override stateLoad(at: I32, offset: number, size: number): Value {
-		const known = i32Value(expr(at));
-		if (known === undefined) return super.stateLoad(at, offset, size);
-		const place = known + offset;
-		if (place === ZERO.offset) return this.constant(size * 8, 0);
-		const { registers, flags, budget, behind } = this.#instruction;
-		const index = registers.indexOf(place);
-		if (index >= 0) {
-			const byte = size === 1 && (place & 7) === 0 && registers.lowByte(index);
-			if (byte) return this.copy(localGet(byte));
-			const whole = this.copy(localGet(registers.read(index))) as Integer;
-			return this.#part(whole, place & 7, size);
-		}
-		const vector = registers.vectorOf(place);
-		if (vector >= 0) return this.#readVector(vector, place, size);
-		const flag = flags.localOf(place);
-		if (flag !== undefined) {
-			if (!this.computing) this.settleFlags();
-			return this.copy(localGet(flag));
-		}
-		if (place === BUDGET.offset) {
-			const left = localGet(budget) as Value as I32;
-			return this.let(this.add(left, this.i32(behind)));
-		}
-		const note = registers.note(place, size);
-		if (note !== undefined) return this.copy(localGet(note));
-		const invariant = registers.invariant(place, size);
-		if (invariant !== undefined) return localGet(invariant) as Value;
-		return super.stateLoad(at, offset, size);
-	}
-
-	protected override stateStore(
-		at: I32,
-		offset: number,
-		size: number,
-		value: Value,
-	): void {
-		const known = i32Value(expr(at));
-		const place = known === undefined ? -1 : known + offset;
-		const { registers, flags } = this.#instruction;
-		const index = registers.indexOf(place);
-		if (index >= 0) {
-			this.#writeRegister(index, place & 7, size, value as Integer);
-			return;
-		}
-		const vector = registers.vectorOf(place);
-		if (vector >= 0) {
-			this.#writeVector(vector, place, size, value);
-			return;
-		}
-		const note = registers.note(place, size);
-		if (note !== undefined) {
-			this.code.set(note, expr(value));
-			return;
-		}
-		const flag = flags.localOf(place);
-		if (flag === undefined) super.stateStore(at, offset, size, value);
-		else {
-			if (!this.computing) this.settleFlags();
-			this.code.set(flag, expr(value));
-		}
-	}
-
-	#readVector(index: number, place: number, size: number): Value {
-		const whole = localGet(this.#instruction.registers.readVector(index));
-		if (size === VECTOR_BYTES) return this.copy(whole);
-		const name = `${LANES[size]}.extract_lane${size < 4 ? "_u" : ""}`;
-		return this.let(this.lane(name, laneAt(place, size), whole as Value));
-	}
-
-	#writeVector(index: number, place: number, size: number, value: Value): void {
-		const local = this.#instruction.registers.writeVector(index);
-		const old = localGet(local) as Value;
-		const whole =
-			size === VECTOR_BYTES
-				? value
-				: this.lane(
-						`${LANES[size]}.replace_lane`,
-						laneAt(place, size),
-						old,
-						value,
-					);
-		this.code.set(local, expr(whole));
-	}
-
-	override loadFloatSlot(slot: I32, bytes: number): Value {
-		const index = this.#vectorOf(slot);
-		if (index < 0) return super.loadFloatSlot(slot, bytes);
-		const whole = localGet(this.#instruction.registers.readVector(index));
-		const name = `${FLOAT_LANES[bytes]}.extract_lane`;
-		return this.let(this.lane(name, 0, whole as Value));
-	}
-
-	override storeFloatSlot(slot: I32, bytes: number, value: Value): void {
-		const index = this.#vectorOf(slot);
-		if (index < 0) {
-			super.storeFloatSlot(slot, bytes, value);
-			return;
-		}
-		const local = this.#instruction.registers.writeVector(index);
-		const name = `${FLOAT_LANES[bytes]}.replace_lane`;
-		const whole = this.lane(name, 0, localGet(local) as Value, value);
-		this.code.set(local, expr(whole));
-	}
-
-	/** XMM register whose start is at a place in the state, or -1. */
-	#vectorOf(slot: I32): number {
-		const place = i32Value(expr(slot));
-		const { registers } = this.#instruction;
-		return place === undefined ? -1 : registers.vectorOf(place);
-	}
-
-	#part(whole: Integer, byte: number, size: number): Value {
-		if (size === 8) return this.toWidth(64, whole);
-		const shifted = this.shrU(whole, this.constant(typeWidth(whole), byte * 8));
-		return this.zeroExtend(size * 8, this.wrap(shifted));
-	}
-
-	#writeRegister(
-		index: number,
-		byte: number,
-		size: number,
-		written: Integer,
-	): void {
-		const { registers } = this.#instruction;
-		const local = registers.write(index);
-		const width = registers.width;
-		const kept = byte === 0 && this.#keepLowByte(index, size, written);
-		const value = kept || written;
-		// Four bytes alone are the low half of a 64-bit register kept as it is.
-		if (size === 8 || (size === 4 && width === 32)) {
-			this.code.set(local, expr(this.toWidth(width, value)));
-			return;
-		}
-		const ones = size === 4 ? 0xffff_ffff : size === 1 ? 0xff : 0xffff;
-		const mask = BigInt(ones) << BigInt(byte * 8);
-		const constant = (bits: bigint): Integer =>
-			width === 64
-				? this.i64(BigInt.asIntN(64, bits))
-				: this.i32(Number(BigInt.asIntN(32, bits)));
-		const old = localGet(local) as Value as Integer;
-		const rest = this.and(old, constant(~mask));
-		const wide = this.toWidth(width, value);
-		const shifted = this.shl(wide, this.constant(width, byte * 8));
-		const merged = this.or(rest, this.and(shifted, constant(mask)));
-		this.code.set(local, expr(merged));
-	}
-
-	/** For a write of the register's low end: the byte, if it is kept; in an arm, which may not be run, it only ends what was known. */
-	#keepLowByte(
-		index: number,
-		size: number,
-		value: Integer,
-	): Integer | undefined {
-		const { registers } = this.#instruction;
-		registers.forgetLowByte(index);
-		if (size !== 1 || this.#arms > 0) return undefined;
-		const byte = this.and(this.wrap(value), this.i32(0xff));
-		const local = registers.keepLowByte(index);
-		this.code.set(local, expr(byte));
-		return localGet(local) as Value as I32;
-	}
-
 	#ripAt(bytes: number): Integer {
 		const { ripPage, record, distance } = this.#instruction;
 		const page = localGet(ripPage) as Value as I64;
@@ -529,13 +346,4 @@ export class HotEmitter extends HotFlagEmitter {
 		const rip = this.add(page, this.i64(start + bytes));
 		return this.let(this.long ? rip : this.wrap(rip)) as Integer;
 	}
-}
-
-/** Number of a lane of `size` bytes by its place in the state. */
-function laneAt(place: number, size: number): number {
-	return ((place - XMM.offset) % VECTOR_BYTES) / size;
-}
-
-function typeWidth(value: Integer): 32 | 64 {
-	return (value as Expression).type === "i64" ? 64 : 32;
 }

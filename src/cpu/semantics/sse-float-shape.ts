@@ -66,7 +66,7 @@ function constant(e: Emitter, f: FloatFormat, value: number): Integer {
 	return e.constant(f.bits, value);
 }
 
-/** Bits of the significand and of the sign, which stands above the exponent no more once shifted out. */
+/** How far up the exponent is, once the sign has been shifted out. */
 function exponentShift(f: FloatFormat): number {
 	return f.bits - f.exponentBits;
 }
