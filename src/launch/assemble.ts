@@ -86,6 +86,8 @@ export interface GuestSurroundings {
 	regionService?(): RegionService;
 	/** Gives the thread's event loop a turn. */
 	breathe(): Promise<void>;
+	/** Gives back what the guest's first life has left, before the next begins. */
+	tidy?(): void;
 	/** Adds to the counters what only the embedder knows. */
 	addStatistics?(statistics: MachineStatistics): MachineStatistics;
 }
@@ -187,7 +189,11 @@ function readingAgain(
 	};
 	if (!isThere(kernel) || !isThere(initrd)) return {};
 	return {
-		readBootFiles: () => readBootFiles(description, surroundings, () => {}),
+		readBootFiles: () => {
+			// What is about to be unpacked is large, and so is what has been left.
+			surroundings.tidy?.();
+			return readBootFiles(description, surroundings, () => {});
+		},
 	};
 }
 

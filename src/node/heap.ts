@@ -74,8 +74,8 @@ export function tidyWhenIdle(
 	setInterval(look, LOOK_EVERY_MS).unref();
 }
 
-/** V8 has no other door to it; the flag works in contexts made after it. */
-function collectGarbage(): void {
+/** At once. V8 has no other door to it; the flag works in contexts made after it. */
+export function collectGarbage(): void {
 	setFlagsFromString("--expose-gc");
 	runInNewContext(
 		'gc({ type: "major", execution: "sync", flavor: "last-resort" })',

@@ -21,6 +21,7 @@ import {
 import { nodeDecompressors } from "./decompress.ts";
 import { DeviceBackends } from "./device-backends.ts";
 import { openDisk } from "./disk-files.ts";
+import { collectGarbage } from "./heap.ts";
 import { readInputFile } from "./input-file.ts";
 import { processStatistics } from "./statistics.ts";
 
@@ -32,6 +33,7 @@ export const nodeSurroundings: GuestSurroundings = {
 	canReadAgain: isFile,
 	openDisk: openDescribedDisk,
 	openDevices: (devices) => DeviceBackends.open(devices),
+	tidy: collectGarbage,
 	addStatistics: processStatistics,
 };
 
