@@ -11,7 +11,7 @@ import type { RegionGraph } from "./region-graph.ts";
 
 const STEPS = new Set(["INC", "DEC"]);
 /** Instructions after which the note is of no step, whatever happens. */
-const OTHERS = new Set([
+export const SET_ALL_FLAGS: ReadonlySet<string> = new Set([
 	...["ADD", "ADC", "SUB", "SBB", "CMP", "NEG"],
 	...["AND", "OR", "XOR", "TEST", "MUL", "IMUL", "XADD", "CMPXCHG"],
 ]);
@@ -46,7 +46,7 @@ function lastSetter({
 	for (let i = instructions.length - 1; i >= 0; i--) {
 		const mnemonic = instructions[i]?.instruction.row.mnemonic ?? "";
 		if (STEPS.has(mnemonic)) return "step";
-		if (OTHERS.has(mnemonic)) return "other";
+		if (SET_ALL_FLAGS.has(mnemonic)) return "other";
 	}
 	return undefined;
 }

@@ -491,7 +491,7 @@ function loadsSegments({ blocks }: RegionShape): boolean {
 }
 
 /** MOV and POP into one, and LDS to LGS. */
-function isSegmentLoad({ mnemonic, operands }: OpcodeRow): boolean {
+export function isSegmentLoad({ mnemonic, operands }: OpcodeRow): boolean {
 	if (FAR_LOADS.has(mnemonic)) return true;
 	const isMove = mnemonic === "MOV" || mnemonic === "POP";
 	return isMove && SEGMENT_OPERANDS.has(operands[0] ?? "");
