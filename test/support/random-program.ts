@@ -116,6 +116,8 @@ export class RandomProgram {
 			...new Array<() => void>(9).fill(() => this.#integer()),
 			() => this.#skip(depth),
 			() => this.#innerLoop(depth),
+			() => this.#merge(),
+			() => this.#steps(),
 			() => this.#call(),
 			() => this.#string(),
 			() => this.#float(),
@@ -225,6 +227,93 @@ export class RandomProgram {
 		c.push(1 + this.#random(5)).label(name);
 		this.#integer();
 		if (depth === 0) this.#piece(1);
+		// dec dword [esp]
+		c.hex("ff0c24").jumpIfNotZero(name);
+		c.byte(0x58 + this.#register());
+	}
+
+	/** Two ways that write a register, each by its low byte, its word or whole; behind them somebody reads it by another size. */
+	#merge(): void {
+		const c = this.#c;
+		const [a, b] = [this.#register(), this.#register()];
+		const [other, end] = [this.#name(), this.#name()];
+		c.jumpIf(this.#random(16), other);
+		this.#write(a);
+		c.jump(end).label(other);
+		this.#write(a);
+		c.label(end);
+		c.hex(this.#pick(["0fb6", "0fbe", "0fb7"])).byte(0xc0 | (b << 3) | a);
+		c.byte(0x01).byte(0xc0 | (a << 3) | b);
+	}
+
+	/** One of EAX to EBX, or a part of it. */
+	#write(register: number): void {
+		const c = this.#c;
+		const random = this.#random;
+		const choices: (() => unknown)[] = [
+			() => c.byte(0xb0 + register).byte(random(256)),
+			() =>
+				c
+					.byte(0x0f)
+					.byte(0x90 + random(16))
+					.byte(0xc0 + register),
+			() =>
+				c
+					.byte(0x80)
+					.byte(0xc0 + register)
+					.byte(random(256)),
+			() => c.byte(0xb4 + register).byte(random(256)),
+			() =>
+				c
+					.byte(0x66)
+					.byte(0xb8 + register)
+					.word(random(1 << 16)),
+			() => c.mov(register, random(1 << 30)),
+			() => c.byte(0x90),
+		];
+		this.#pick(choices)();
+	}
+
+	/** A loop of steps, which keep CF, and somebody who asks for it. */
+	#steps(): void {
+		const c = this.#c;
+		const random = this.#random;
+		const [a, b] = [this.#register(), this.#register()];
+		const name = this.#name();
+		c.push(1 + random(6)).label(name);
+		const both = 0xc0 | (a << 3) | b;
+		// cmp, add, neg, shl, stc, or what the last turn left
+		this.#pick<() => unknown>([
+			() => c.byte(0x39).byte(both),
+			() => c.byte(0x01).byte(both),
+			() => c.byte(0xf7).byte(0xd8 | a),
+			() =>
+				c
+					.hex("c1")
+					.byte(0xe0 | a)
+					.byte(1 + random(31)),
+			() => c.byte(0xf9),
+			() => {},
+		])();
+		for (let i = random(3); i >= 0; i--) {
+			c.byte(this.#pick([0x40, 0x48]) + a);
+		}
+		// setcc, adc, rcl, pushf and pop, or nobody
+		this.#pick<() => unknown>([
+			() =>
+				c
+					.byte(0x0f)
+					.byte(0x90 + random(16))
+					.byte(0xc0 + b),
+			() =>
+				c
+					.byte(0x83)
+					.byte(0xd0 | b)
+					.byte(random(3)),
+			() => c.byte(0xd1).byte(0xd0 | b),
+			() => c.byte(0x9c).byte(0x58 + b),
+			() => {},
+		])();
 		// dec dword [esp]
 		c.hex("ff0c24").jumpIfNotZero(name);
 		c.byte(0x58 + this.#register());
