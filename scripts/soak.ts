@@ -15,7 +15,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import type { EngineKind } from "../src/index.ts";
+import { ENGINE_KINDS, type EngineKind } from "../src/index.ts";
 import { MachineSession } from "./machine-session.ts";
 
 /** One round's work; it prints `ok` at its end. */
@@ -90,17 +90,37 @@ export function judge(samples: readonly Sample[]): SoakVerdict {
 	};
 }
 
-async function main(): Promise<number> {
+const USAGE = `npm run soak -- [options]
+  --minutes N       how long (60)
+  --engine NAME     ${ENGINE_KINDS.join(", ")} (auto)
+`;
+
+/** Undefined where the usage is to be printed, to be read or for what is wrong. */
+function parseOptions(): { minutes: number; engine: EngineKind } | undefined {
 	const { values } = parseArgs({
 		options: {
 			minutes: { type: "string", default: "60" },
 			engine: { type: "string", default: "auto" },
+			help: { type: "boolean", default: false },
 		},
 	});
-	const end = performance.now() + Number(values.minutes) * 60_000;
+	const minutes = Number(values.minutes);
+	const engine = ENGINE_KINDS.find((kind) => kind === values.engine);
+	const isWrong = !(minutes > 0) || engine === undefined;
+	if (values.help || isWrong) return undefined;
+	return { minutes, engine };
+}
+
+async function main(): Promise<number> {
+	const options = parseOptions();
+	if (options === undefined) {
+		process.stdout.write(USAGE);
+		return process.argv.includes("--help") ? 0 : 2;
+	}
+	const end = performance.now() + options.minutes * 60_000;
 	let round = 0;
 	const samples = await soak(
-		values.engine as EngineKind,
+		options.engine,
 		(rounds) => rounds >= 4 && performance.now() > end,
 		({ rssMiB, speed }) =>
 			console.log(
