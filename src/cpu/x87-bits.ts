@@ -56,3 +56,21 @@ export const MMX_EXPONENT = 0xffff;
 
 /** Sizes of what is added to the exponent when overflow or underflow is not masked (Intel SDM vol. 1, "Numeric Overflow Exception"). */
 export const F80_BIAS_ADJUSTMENT = 24576;
+
+/** A binary format of memory, narrower than 80 bits. */
+export interface NarrowFormat {
+	readonly bits: 32 | 64;
+	/** Bits of the fraction, the leading 1 not counted. */
+	readonly fraction: number;
+	/** Largest exponent field. */
+	readonly most: number;
+	/** From its exponents to those of 80 bits. */
+	readonly rebias: number;
+}
+
+function narrow(bits: 32 | 64, fraction: number, most: number): NarrowFormat {
+	return { bits, fraction, most, rebias: F80_BIAS - (most - 1) / 2 };
+}
+
+export const NARROW_SINGLE = narrow(32, 23, 0xff);
+export const NARROW_DOUBLE = narrow(64, 52, 0x7ff);

@@ -22,32 +22,20 @@ import { KERNELS } from "../../src/cpu/float/index.ts";
 import { makeMode } from "../../src/cpu/mode.ts";
 import { semanticsOf } from "../../src/cpu/semantics/index.ts";
 import { FlatMachine } from "../support/flat-machine.ts";
+import { encodeRow } from "../support/row-encodings.ts";
 import { CODE, DATA, RAX, RBX, RCX, RDX } from "../support/wide-machine.ts";
 
-const ESCAPES: Readonly<Record<OpcodeRow["map"], readonly number[]>> = {
-	"1": [],
-	"0f": [0x0f],
-	"0f38": [0x0f, 0x38],
-	"0f3a": [0x0f, 0x3a],
-};
-const MANDATORY = { np: [], "66": [0x66], f3: [0xf3], f2: [0xf2] } as const;
 const ARITHMETIC = 0x8d5;
 const FLAT_32 = makeMode(32, 32, true);
 
 /** The row with each operand size, on registers and on [EBX]. */
 function encodings(row: OpcodeRow): Uint8Array[] {
-	const required = row.prefix === undefined ? [] : MANDATORY[row.prefix];
-	const opcode = [...required, ...ESCAPES[row.map], row.opcode];
 	const reg = (row.extension ?? 1) << 3;
 	const shapes = row.hasModrm
 		? [[0xc0 | reg | (row.rm ?? 2)], [reg | 3]]
 		: [[]];
 	return [[], [0x66]].flatMap((prefix) =>
-		shapes.map((shape) => {
-			const code = new Uint8Array(15).fill(3, opcode.length + 2);
-			code.set([...prefix, ...opcode, ...shape]);
-			return code;
-		}),
+		shapes.map((modrm) => encodeRow(row, { prefix, modrm, rest: 3 })),
 	);
 }
 

@@ -12,7 +12,14 @@
  */
 
 import type { I32, I64 } from "../semantics/emitter.ts";
-import { F80_BIAS, FPU_DE, FPU_IE } from "../x87-bits.ts";
+import {
+	F80_BIAS,
+	FPU_DE,
+	FPU_IE,
+	NARROW_DOUBLE,
+	NARROW_SINGLE,
+	type NarrowFormat,
+} from "../x87-bits.ts";
 import type { Kernel } from "./kernel.ts";
 import { isSignalling, quiet } from "./operand-class.ts";
 import {
@@ -25,20 +32,7 @@ import { Terms } from "./terms.ts";
 
 const TOP_BIT = 1n << 63n;
 
-/** A binary format narrower than 80 bits. */
-interface Narrow {
-	readonly bits: 32 | 64;
-	/** Bits of the fraction, the leading 1 not counted. */
-	readonly fraction: number;
-	/** Largest exponent field. */
-	readonly most: number;
-}
-
-const SINGLE: Narrow = { bits: 32, fraction: 23, most: 0xff };
-const DOUBLE: Narrow = { bits: 64, fraction: 52, most: 0x7ff };
-
-function fromNarrow({ bits, fraction, most }: Narrow): Kernel {
-	const bias = (most - 1) / 2;
+function fromNarrow({ bits, fraction, most, rebias }: NarrowFormat): Kernel {
 	return {
 		name: `f80_from_f${bits}`,
 		params: [bits === 32 ? "i32" : "i64"],
@@ -50,12 +44,12 @@ function fromNarrow({ bits, fraction, most }: Narrow): Kernel {
 			const field = t.let(t.and(t.wrap(t.shrU(word, fraction)), most));
 			const digits = t.let(t.shl(word, 64 - fraction));
 			const m = t.var64(t.or(t.shrU(digits, 1), TOP_BIT));
-			const se = t.var32(t.or(sign, t.add(field, F80_BIAS - bias)));
+			const se = t.var32(t.or(sign, t.add(field, rebias)));
 			t.ifRarely(t.eq(field, most), () => se.set(t.or(sign, 0x7fff)));
 			t.ifRarely(t.eqz(field), () => {
 				// A denormal's fraction, 0 included, has no leading 1 to it.
 				const zeros = t.let(t.clz(digits));
-				const exponent = t.sub(F80_BIAS - bias, zeros);
+				const exponent = t.sub(rebias, zeros);
 				const zero = t.eqz(digits);
 				m.set(t.shl(digits, zeros));
 				const denormal = t.or(t.or(sign, exponent), WAS_DENORMAL);
@@ -145,8 +139,8 @@ const load: Kernel = {
 };
 
 export const LOAD_KERNELS: readonly Kernel[] = [
-	fromNarrow(SINGLE),
-	fromNarrow(DOUBLE),
+	fromNarrow(NARROW_SINGLE),
+	fromNarrow(NARROW_DOUBLE),
 	fromInteger,
 	fromDecimal,
 	load,

@@ -18,11 +18,13 @@
 
 import type { I32, I64 } from "../semantics/emitter.ts";
 import {
-	F80_BIAS,
 	FPU_C1,
 	FPU_OE,
 	FPU_PE,
 	FPU_UE,
+	NARROW_DOUBLE,
+	NARROW_SINGLE,
+	type NarrowFormat,
 	ROUND_CHOP,
 	ROUND_DOWN,
 	ROUND_UP,
@@ -38,8 +40,7 @@ export const MODE_FLUSH_TO_ZERO = 1 << 3;
 export const MODE_OVERFLOW_UNMASKED = 1 << 4;
 
 /** (sign 0/0x8000, exponent biased by 16383, hi, lo, mode) → the number's bits. */
-function roundToFormat(bits: 32 | 64, fraction: number, most: number): Kernel {
-	const rebias = F80_BIAS - (most - 1) / 2;
+function roundToFormat({ bits, fraction, most, rebias }: NarrowFormat): Kernel {
 	return {
 		name: `round_f${bits}`,
 		params: ["i32", "i32", "i64", "i64", "i32"],
@@ -100,6 +101,6 @@ function roundToFormat(bits: 32 | 64, fraction: number, most: number): Kernel {
 }
 
 export const ROUND_MEMORY_KERNELS: readonly Kernel[] = [
-	roundToFormat(32, 23, 0xff),
-	roundToFormat(64, 52, 0x7ff),
+	roundToFormat(NARROW_SINGLE),
+	roundToFormat(NARROW_DOUBLE),
 ];

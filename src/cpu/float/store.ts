@@ -21,6 +21,9 @@ import {
 	FPU_PE,
 	FPU_SF,
 	FPU_UE,
+	NARROW_DOUBLE,
+	NARROW_SINGLE,
+	type NarrowFormat,
 	ROUND_CHOP,
 } from "../x87-bits.ts";
 import type { Kernel } from "./kernel.ts";
@@ -53,7 +56,7 @@ import { Terms } from "./terms.ts";
 import { shiftRightSticky } from "./wide.ts";
 
 /** (register) → bits of the single or double. */
-function toNarrow(bits: 32 | 64, fraction: number, most: number): Kernel {
+function toNarrow({ bits, fraction, most }: NarrowFormat): Kernel {
 	return {
 		name: `x87_to_f${bits}`,
 		params: ["i32"],
@@ -279,8 +282,8 @@ function packDigits(
 }
 
 export const STORE_KERNELS: readonly Kernel[] = [
-	toNarrow(32, 23, 0xff),
-	toNarrow(64, 52, 0x7ff),
+	toNarrow(NARROW_SINGLE),
+	toNarrow(NARROW_DOUBLE),
 	toInteger,
 	toDecimal,
 ];

@@ -1,16 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { BareProcessor } from "../../../test/support/bare-processor.ts";
+import { encodeRow } from "../../../test/support/row-encodings.ts";
 import type { OpcodeRow, SizeAttribute } from "../decode/instruction.ts";
 import { OPCODE_TABLE } from "../decode/opcode-table.ts";
 import { semanticsOf } from "./index.ts";
 
-const ESCAPES: Readonly<Record<OpcodeRow["map"], readonly number[]>> = {
-	"1": [],
-	"0f": [0x0f],
-	"0f38": [0x0f, 0x38],
-	"0f3a": [0x0f, 0x3a],
-};
-const MANDATORY = { np: [], "66": [0x66], f3: [0xf3], f2: [0xf2] } as const;
 /** Prefixes that make other forms of a row: operand size, address size, both, REP, REPNZ, FS. */
 const PREFIXES = [[], [0x66], [0x67], [0x66, 0x67], [0xf3], [0xf2], [0x64]];
 
@@ -24,15 +18,9 @@ function modrmBytes(row: OpcodeRow): number[][] {
 /** Encodings of the row with every prefix, long enough for any immediate. */
 function encodings(row: OpcodeRow, size: SizeAttribute): Uint8Array[] {
 	const rexes = size === 64 ? [[], [0x48]] : [[]];
-	const opcode = [...ESCAPES[row.map], row.opcode];
-	const required = row.prefix === undefined ? [] : MANDATORY[row.prefix];
 	return PREFIXES.flatMap((prefix) =>
 		rexes.flatMap((rex) =>
-			modrmBytes(row).map((modrm) => {
-				const code = new Uint8Array(15);
-				code.set([...prefix, ...required, ...rex, ...opcode, ...modrm]);
-				return code;
-			}),
+			modrmBytes(row).map((modrm) => encodeRow(row, { prefix, rex, modrm })),
 		),
 	);
 }

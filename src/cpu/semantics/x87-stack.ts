@@ -35,6 +35,9 @@ import {
 	FPU_CONTROL_PLAIN,
 	FPU_CONTROL_PLAIN_MASK,
 	FPU_ES,
+	NARROW_DOUBLE,
+	NARROW_SINGLE,
+	type NarrowFormat,
 } from "../x87-bits.ts";
 import type { Emitter, I32, I64, Operand } from "./emitter.ts";
 import { readSelector, setState64, state32 } from "./integer-values.ts";
@@ -182,25 +185,9 @@ export interface Real {
 	readonly se: I32;
 }
 
-/** A binary format narrower than 80 bits. */
-export interface Narrow {
-	/** Bits of the fraction, the leading 1 not counted. */
-	readonly fraction: number;
-	/** Largest exponent field. */
-	readonly most: number;
-	/** From its exponents to those of 80 bits. */
-	readonly rebias: number;
-}
-
-function narrow(fraction: number, most: number): Narrow {
-	return { fraction, most, rebias: F80_BIAS - (most - 1) / 2 };
-}
-
-const SINGLE = narrow(23, 0xff);
-const DOUBLE = narrow(52, 0x7ff);
-
-export function narrowOf({ width }: Operand): Narrow {
-	return width === 32 ? SINGLE : DOUBLE;
+/** The format of a single or double in memory. */
+export function narrowOf({ width }: Operand): NarrowFormat {
+	return width === 32 ? NARROW_SINGLE : NARROW_DOUBLE;
 }
 
 /** A single or double as it came from memory. */
@@ -213,20 +200,20 @@ export interface NarrowReal extends Real {
 
 /** Reads a single or double. */
 export function readNarrow(e: Emitter, operand: Operand): NarrowReal {
-	const { fraction, most, rebias } = narrowOf(operand);
-	const bits = operand.read();
-	const word = e.let(e.toWidth(64, bits)) as I64;
+	const { bits, fraction, most, rebias } = narrowOf(operand);
+	const read = operand.read();
+	const word = e.let(e.toWidth(64, read)) as I64;
 	const top = e.let(e.wrap(e.shrU(word, e.i64(fraction)))) as I32;
 	const field = e.let(e.and(top, e.i32(most)));
 	const digits = e.shl(word, e.i64(63 - fraction));
-	const sign = e.wrap(e.shrU(word, e.i64(operand.width - 16)));
+	const sign = e.wrap(e.shrU(word, e.i64(bits - 16)));
 	const exponent = e.add(field, e.i32(rebias));
 	return {
 		isNormal: e.ltU(e.sub(field, e.i32(1)), e.i32(most - 1)),
 		m: e.or(digits, e.i64(1n << 63n)),
 		se: e.or(e.and(sign, e.i32(F80_SIGN)), exponent),
 		anyhow: () => {
-			const m = e.kernel(`f80_from_f${operand.width}`, "i64", bits);
+			const m = e.kernel(`f80_from_f${bits}`, "i64", read);
 			return { m, se: exponentResult(e) };
 		},
 	};
