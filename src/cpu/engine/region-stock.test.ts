@@ -46,6 +46,14 @@ describe("the stock of regions", () => {
 		expect(new Set(sweep())).toEqual(new Set(all.flat()));
 	});
 
+	it("looks again before there is more than there may ever be", () => {
+		const { stock, all, sweep } = stocked(5);
+		expect(sweep()).toEqual([]);
+		// Twice as much would be 4000 bytes.
+		for (let i = 0; i < 3; i++) stock.add(MODULE, regions(4));
+		expect(new Set(sweep())).toEqual(new Set(all.flat()));
+	});
+
 	it("lets those go that nobody was seen in", () => {
 		const { stock, all, sweep } = stocked(3);
 		const [first, second, third] = all as [

@@ -29,7 +29,7 @@ export interface StockedModule {
  * times as much. A guest that keeps more than half of it in use gets more.
  */
 const USUAL_BYTES = 6 << 20;
-/** A guest that would have even more begins anew. */
+/** As much as there may be; a guest that has more in use begins anew. */
 const MOST_BYTES = 16 << 20;
 
 export class RegionStock<Region extends StockedRegion> {
@@ -87,7 +87,8 @@ export class RegionStock<Region extends StockedRegion> {
 				for (const region of module.regions) this.#evict(region, drop);
 			}
 		}
-		this.#enough = Math.max(this.#usual, 2 * this.#bytes);
+		const twice = Math.min(2 * this.#bytes, this.#most);
+		this.#enough = Math.max(this.#usual, twice);
 	}
 
 	#evict(region: StockedRegion, drop: (region: Region) => void): void {
