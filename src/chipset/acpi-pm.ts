@@ -19,9 +19,17 @@ import type {
 } from "./bus.ts";
 import { nsOfTick, ticksAt } from "./clock-ticks.ts";
 
-/** Offsets from the block's base port; the tables are built from the same numbers. */
+/**
+ * Offsets from the block's base port; the tables are built from the same numbers.
+ *
+ * The base is free to choose. At this one the timer lies over port 0xA79, which
+ * ISA Plug and Play would write to (Plug and Play ISA Specification 1.0a, 2.1).
+ * Linux has the timer reserve its ports and so knows that no such cards can be
+ * there, instead of waiting a third of a second for answers; what a kernel
+ * without ACPI writes there, the timer ignores.
+ */
 export const ACPI_PM_LAYOUT = {
-	base: 0x600,
+	base: 0xa70,
 	pm1Event: 0,
 	pm1Control: 4,
 	pmTimer: 8,

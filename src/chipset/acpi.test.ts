@@ -92,9 +92,9 @@ describe("ACPI tables", () => {
 		const { memory, fadt } = setUp();
 		expect(memory.readU16(fadt + 46)).toBe(9);
 		expect(memory.readU32(fadt + 48)).toBe(0);
-		expect(memory.readU32(fadt + 56)).toBe(0x600);
-		expect(memory.readU32(fadt + 64)).toBe(0x604);
-		expect(memory.readU32(fadt + 76)).toBe(0x608);
+		expect(memory.readU32(fadt + 56)).toBe(0xa70);
+		expect(memory.readU32(fadt + 64)).toBe(0xa74);
+		expect(memory.readU32(fadt + 76)).toBe(0xa78);
 		expect(memory.readU8(fadt + 108)).toBe(0x32);
 		expect(Number(memory.readU64(fadt + 120))).toBe(0xcf9);
 		expect(memory.readU8(fadt + 128)).toBe(0x06);

@@ -96,7 +96,7 @@ function tickCode(exitValue: number): number[] {
 describe("A machine", () => {
 	it("ends when the guest switches itself off by ACPI", async () => {
 		const { machine } = await machineWith([
-			...out16(0x604, SLP_EN_S5),
+			...out16(0xa74, SLP_EN_S5),
 			...SPIN,
 		]);
 		expect(await machine.run()).toEqual({ kind: "poweroff" });
@@ -106,7 +106,7 @@ describe("A machine", () => {
 		const { machine, console } = await machineWith([
 			...out8(COM1, 0x48),
 			...out8(COM1, 0x69),
-			...out16(0x604, SLP_EN_S5),
+			...out16(0xa74, SLP_EN_S5),
 			...SPIN,
 		]);
 		await machine.run();

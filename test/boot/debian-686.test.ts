@@ -96,6 +96,15 @@ function bootsToAShell(name: DebianAsset, kernel: string, initrd: string) {
 		expect(output).not.toMatch(/Call Trace|BUG:|Oops|unchecked MSR/);
 	});
 
+	it.runIf(ENGINE.startsWith("lguest"))(
+		"does not wait for the answers of ISA cards",
+		async () => {
+			const { output } = await session.run("dmesg | grep isapnp:");
+			expect(output).toMatch(/already used\n$/);
+			expect(output).not.toContain("Scanning");
+		},
+	);
+
 	it("gives the console's shell job control", async () => {
 		const { output } = await session.run("set -o | grep monitor; tty");
 		expect(output).toMatch(/^monitor +on\n\/dev\/ttyS0\n$/);
