@@ -62,12 +62,12 @@ export function watchedDisk(
 		read,
 		write: (offset, source) => change(() => disk.write(offset, source)),
 		...(readNow !== undefined && {
-			readNow: (offset: number, target: Uint8Array) =>
-				now(() => readNow.call(disk, offset, target)),
+			readNow: (offset: number, targets: readonly Uint8Array[]) =>
+				now(() => readNow.call(disk, offset, targets)),
 		}),
 		...(writeNow !== undefined && {
-			writeNow: (offset: number, source: Uint8Array) => {
-				const isDone = now(() => writeNow.call(disk, offset, source));
+			writeNow: (offset: number, sources: readonly Uint8Array[]) => {
+				const isDone = now(() => writeNow.call(disk, offset, sources));
 				if (isDone) changed();
 				return isDone;
 			},

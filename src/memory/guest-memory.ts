@@ -25,7 +25,7 @@ export type WriteListener = (address: number, lengthBytes: number) => void;
 
 /** RAM starting at physical address 0; addresses are unsigned `number`s. */
 export class GuestMemory {
-	/** All of RAM; index = physical address. Writes through it skip `onWrite`. */
+	/** All of RAM; index = physical address. Writes through it must be told of (`wrote`). */
 	readonly bytes: Uint8Array;
 	readonly sizeBytes: number;
 	/** Set by the CPU so that writes by devices invalidate translated code. */
@@ -109,18 +109,10 @@ export class GuestMemory {
 		this.#wrote(address, source.length);
 	}
 
-	/** Has `fill` write to the range itself, whatever it does there. */
-	writeBy<Result>(
-		address: number,
-		lengthBytes: number,
-		fill: (target: Uint8Array) => Result,
-	): Result {
+	/** For who has written to the range through `bytes`: what every other write does itself. */
+	wrote(address: number, lengthBytes: number): void {
 		this.#check(address, lengthBytes);
-		try {
-			return fill(this.bytes.subarray(address, address + lengthBytes));
-		} finally {
-			this.#wrote(address, lengthBytes);
-		}
+		this.#wrote(address, lengthBytes);
 	}
 
 	fill(address: number, value: number, lengthBytes: number): void {
@@ -148,11 +140,15 @@ export class GuestMemory {
 	}
 
 	#wrote(address: number, lengthBytes: number): void {
-		this.touched?.fill(
-			1,
-			Math.floor(address / SCAN_BYTES),
-			Math.ceil((address + lengthBytes) / SCAN_BYTES),
-		);
+		const { touched } = this;
+		if (touched !== undefined) {
+			// Mostly one page: `fill` would take longer than the write.
+			const end = address + lengthBytes;
+			for (let page = Math.floor(address / SCAN_BYTES); ; page++) {
+				if (page * SCAN_BYTES >= end) break;
+				touched[page] = 1;
+			}
+		}
 		this.onWrite(address, lengthBytes);
 	}
 

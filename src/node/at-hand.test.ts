@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { AtHand } from "./at-hand.ts";
+import { AtHand, moveAll } from "./at-hand.ts";
 
 const MIB = 1 << 20;
 const FAST = 0.01;
@@ -8,7 +8,7 @@ const SLOW = 5;
 /** How many calls go to the pool before one may be made in place again. */
 function rest(rule: AtHand): number {
 	let calls = 0;
-	for (; !rule.permits(1); calls++) rule.turned();
+	for (; !rule.permits(1); calls++) rule.rested();
 	return calls;
 }
 
@@ -22,10 +22,14 @@ describe("calls in place", () => {
 	});
 
 	it("stop after so many bytes, until the event loop has had a turn", () => {
-		const rule = new AtHand();
+		const turns: (() => void)[] = [];
+		const rule = new AtHand((act) => turns.push(act));
 		for (let i = 0; i < 8; i++) rule.moved(MIB, FAST);
 		expect(rule.permits(1)).toBe(false);
-		rule.turned();
+		rule.rested();
+		expect(rule.permits(1)).toBe(false);
+		expect(turns).toHaveLength(1);
+		turns[0]?.();
 		expect(rule.permits(8 * MIB)).toBe(true);
 		expect(rule.permits(8 * MIB + 1)).toBe(false);
 	});
@@ -56,5 +60,25 @@ describe("calls in place", () => {
 		for (let i = 0; i < 16; i++) rule.moved(4096, FAST);
 		rule.moved(4096, SLOW);
 		expect(rest(rule)).toBe(4);
+	});
+});
+
+describe("moving all there is to move", () => {
+	it("asks for as many parts at a time as one call takes", () => {
+		const asked: number[] = [];
+		const parts = Array.from({ length: 2500 }, () => new Uint8Array(2));
+		const left = moveAll(parts, 10, (now, offset) => {
+			asked.push(now.length, offset);
+			return 2 * now.length;
+		});
+		expect(asked).toEqual([1024, 10, 1024, 2058, 452, 4106]);
+		expect(left).toEqual([]);
+	});
+
+	it("goes on within a part, and gives what is left at the end", () => {
+		const parts = [3, 4, 5].map((length) => new Uint8Array(length));
+		const moves = [5, 0];
+		const left = moveAll(parts, 0, () => moves.shift() ?? 0);
+		expect(left.map(({ length }) => length)).toEqual([2, 5]);
 	});
 });

@@ -15,14 +15,54 @@
  * @journey L:143 Bytes at hand
  */
 
-import { readSync, writeSync } from "node:fs";
+import { readvSync, writevSync } from "node:fs";
 import { type FileHandle, statfs } from "node:fs/promises";
 import { platform } from "node:process";
 
-/** As `readSync` and `writeSync` of one file: how many bytes were moved, at least one before the end. */
+/** As `readvSync` and `writevSync` of one file: how many bytes were moved, at least one before the end. */
 export interface InPlaceCalls {
-	read(into: Uint8Array, at: number, length: number, offset: number): number;
-	write(from: Uint8Array, at: number, length: number, offset: number): number;
+	read(into: readonly Uint8Array[], offset: number): number;
+	write(from: readonly Uint8Array[], offset: number): number;
+}
+
+/** As many places one call takes (`IOV_MAX`). */
+const MOST_PARTS = 1024;
+
+/**
+ * Moves all of `parts` from `offset` on, by as many calls as it takes; gives
+ * what a call that moved nothing left, the file being at its end.
+ */
+export function moveAll(
+	parts: readonly Uint8Array[],
+	offset: number,
+	move: (parts: readonly Uint8Array[], offset: number) => number,
+): readonly Uint8Array[] {
+	let rest = parts;
+	let at = offset;
+	while (rest.length > 0) {
+		const now = rest.length > MOST_PARTS ? rest.slice(0, MOST_PARTS) : rest;
+		const moved = move(now, at);
+		if (moved === 0) break;
+		at += moved;
+		rest = behind(rest, moved);
+	}
+	return rest;
+}
+
+/** What lies behind the first so many bytes. */
+function behind(
+	parts: readonly Uint8Array[],
+	bytes: number,
+): readonly Uint8Array[] {
+	let left = bytes;
+	let whole = 0;
+	for (; whole < parts.length; whole++) {
+		const { length } = parts[whole] as Uint8Array;
+		if (length > left) break;
+		left -= length;
+	}
+	const [first, ...others] = parts.slice(whole);
+	return first === undefined ? [] : [first.subarray(left), ...others];
 }
 
 /** `f_type` of `statfs(2)`, by Linux' `magic.h`. */
@@ -47,8 +87,8 @@ export async function inPlaceCalls(
 	const { type } = await statfs(path);
 	if (!LOCAL_FILE_SYSTEMS.has(type)) return undefined;
 	return {
-		read: (...where) => readSync(fd, ...where),
-		write: (...where) => writeSync(fd, ...where),
+		read: (into, offset) => readvSync(fd, into, offset),
+		write: (from, offset) => writevSync(fd, from, offset),
 	};
 }
 
@@ -66,9 +106,16 @@ const FORGIVEN_AFTER = 16;
 /** Decides, call by call, whether the next one may be made in place. */
 export class AtHand {
 	#bytesLeft = MOST_BYTES_PER_TURN;
+	#isTurnAwaited = false;
 	#rest = 0;
 	#nextRest = LEAST_REST;
 	#fastInRow = 0;
+	readonly #onTurn: (act: () => void) => void;
+
+	/** `onTurn` has something done in the event loop's next turn. */
+	constructor(onTurn: (act: () => void) => void = setImmediate) {
+		this.#onTurn = onTurn;
+	}
 
 	permits(lengthBytes: number): boolean {
 		return this.#rest === 0 && lengthBytes <= this.#bytesLeft;
@@ -77,6 +124,7 @@ export class AtHand {
 	/** A call in place has moved so much and taken so long. */
 	moved(lengthBytes: number, tookMs: number): void {
 		this.#bytesLeft -= lengthBytes;
+		this.#awaitTurn();
 		if (tookMs <= SLOW_MS + SLOW_MS_PER_BYTE * lengthBytes) {
 			if (++this.#fastInRow >= FORGIVEN_AFTER) this.#nextRest = LEAST_REST;
 			return;
@@ -86,9 +134,17 @@ export class AtHand {
 		this.#nextRest = Math.min(2 * this.#nextRest, MOST_REST);
 	}
 
-	/** A call has come back from the pool, so the event loop has had a turn. */
-	turned(): void {
-		this.#bytesLeft = MOST_BYTES_PER_TURN;
+	/** A call has come back from the pool. */
+	rested(): void {
 		if (this.#rest > 0) this.#rest--;
+	}
+
+	#awaitTurn(): void {
+		if (this.#isTurnAwaited) return;
+		this.#isTurnAwaited = true;
+		this.#onTurn(() => {
+			this.#isTurnAwaited = false;
+			this.#bytesLeft = MOST_BYTES_PER_TURN;
+		});
 	}
 }

@@ -1,4 +1,4 @@
-import { readSync, writeSync } from "node:fs";
+import { readvSync, writevSync } from "node:fs";
 import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -92,11 +92,17 @@ describe("a disk in a file", () => {
 	describe("whose bytes are at hand", () => {
 		/** Calls in place that move at most 100 bytes at a time. */
 		const reluctantly = (fd: number): InPlaceCalls => ({
-			read: (into, at, length, offset) =>
-				readSync(fd, into, at, Math.min(length, 100), offset),
-			write: (from, at, length, offset) =>
-				writeSync(fd, from, at, Math.min(length, 100), offset),
+			read: (into, offset) => readvSync(fd, hundred(into), offset),
+			write: (from, offset) => writevSync(fd, hundred(from), offset),
 		});
+		const hundred = (parts: readonly Uint8Array[]) => {
+			let left = 100;
+			return parts.map((part) => {
+				const some = part.subarray(0, left);
+				left -= some.length;
+				return some;
+			});
+		};
 		/** A pool that nobody may ask. */
 		const noPool = {
 			read: () => Promise.reject(new Error("read by the pool")),
@@ -109,13 +115,16 @@ describe("a disk in a file", () => {
 			const inPlace = reluctantly(file.fd);
 			// One for each call: on a busy machine the first may count as slow.
 			const store = () => new FileStore(noPool, { ...TRAITS, inPlace });
-			expect(store().writeNow(256, filled(512, 4))).toBe(true);
-			const bytes = filled(1024, 9);
-			expect(store().readNow(0, bytes)).toBe(true);
+			const sources = [filled(30, 4), filled(0, 0), filled(482, 5)];
+			expect(store().writeNow(256, sources)).toBe(true);
+			const targets = [filled(250, 9), filled(500, 9), filled(274, 9)];
+			expect(store().readNow(0, targets)).toBe(true);
 			await file.close();
-			expect([255, 256, 767, 768, 1023].map((at) => bytes[at])).toEqual([
-				3, 4, 4, 0, 0,
+			const bytes = Buffer.concat(targets);
+			expect([255, 256, 285, 286, 767].map((at) => bytes[at])).toEqual([
+				3, 4, 4, 5, 5,
 			]);
+			expect(bytes.subarray(768)).toEqual(Buffer.alloc(256));
 			expect(await readFile(path)).toHaveLength(768);
 		});
 
@@ -123,7 +132,7 @@ describe("a disk in a file", () => {
 			await writeFile(path, filled(4096, 1));
 			const { store } = await openFileStore(path, false);
 			const bytes = new Uint8Array(512);
-			const isLocal = store.readNow(0, bytes);
+			const isLocal = store.readNow(0, [bytes]);
 			expect(bytes[0]).toBe(isLocal ? 1 : 0);
 			await store.read(512, bytes);
 			expect(bytes[511]).toBe(1);
@@ -141,11 +150,11 @@ describe("a disk in a file", () => {
 			const inPlace = { read: slowly, write };
 			const store = new FileStore(file, { ...TRAITS, inPlace });
 			const bytes = new Uint8Array(100);
-			expect(store.readNow(0, bytes)).toBe(true);
-			expect(store.readNow(0, bytes)).toBe(false);
-			expect(store.writeNow(0, bytes)).toBe(false);
+			expect(store.readNow(0, [bytes])).toBe(true);
+			expect(store.readNow(0, [bytes])).toBe(false);
+			expect(store.writeNow(0, [bytes])).toBe(false);
 			for (let i = 0; i < 4; i++) await store.read(0, bytes);
-			expect(store.readNow(0, bytes)).toBe(true);
+			expect(store.readNow(0, [bytes])).toBe(true);
 			await file.close();
 		});
 
@@ -154,7 +163,7 @@ describe("a disk in a file", () => {
 			const inPlace = reluctantly(full.fd);
 			const store = () => new FileStore(noPool, { ...TRAITS, inPlace });
 			const bytes = filled(512, 1);
-			expect(() => store().writeNow(0, bytes)).toThrow("ENOSPC");
+			expect(() => store().writeNow(0, [bytes])).toThrow("ENOSPC");
 			await expect(store().write(0, bytes)).rejects.toThrow("ENOSPC");
 			await full.close();
 		});

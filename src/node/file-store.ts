@@ -13,7 +13,7 @@ import { constants, type Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { performance } from "node:perf_hooks";
 import { type ByteStore, UsageError } from "../index.ts";
-import { AtHand, type InPlaceCalls, inPlaceCalls } from "./at-hand.ts";
+import { AtHand, type InPlaceCalls, inPlaceCalls, moveAll } from "./at-hand.ts";
 
 /** The part of a `FileHandle` that is used; tests bring their own. */
 export type StoreFile = Pick<
@@ -48,38 +48,28 @@ export class FileStore implements ByteStore {
 		return this.#sizeBytes;
 	}
 
-	readNow(offset: number, target: Uint8Array): boolean {
-		return this.#tryInPlace(target.length, (calls) => {
-			for (let at = 0; at < target.length; ) {
-				const read = calls.read(target, at, target.length - at, offset + at);
-				if (read === 0) {
-					target.fill(0, at);
-					return;
-				}
-				at += read;
-			}
+	readNow(offset: number, targets: readonly Uint8Array[]): boolean {
+		return this.#tryInPlace(targets, ({ read }) => {
+			for (const part of moveAll(targets, offset, read)) part.fill(0);
 		});
 	}
 
-	writeNow(offset: number, source: Uint8Array): boolean {
-		return this.#tryInPlace(source.length, (calls) => {
-			for (let at = 0; at < source.length; ) {
-				at += this.#wrote(
-					calls.write(source, at, source.length - at, offset + at),
-					offset + at,
-				);
-			}
+	writeNow(offset: number, sources: readonly Uint8Array[]): boolean {
+		return this.#tryInPlace(sources, ({ write }) => {
+			moveAll(sources, offset, (parts, at) =>
+				this.#wrote(write(parts, at), at),
+			);
 		});
 	}
 
 	async read(offset: number, target: Uint8Array): Promise<void> {
-		if (this.readNow(offset, target)) return;
+		if (this.readNow(offset, [target])) return;
 		for (let at = 0; at < target.length; ) {
 			const length = target.length - at;
 			const { bytesRead } = await this.#file.read(
 				...([target, at, length, offset + at] as const),
 			);
-			this.#atHand.turned();
+			this.#atHand.rested();
 			if (bytesRead === 0) {
 				// Behind the file's end.
 				target.fill(0, at);
@@ -90,23 +80,24 @@ export class FileStore implements ByteStore {
 	}
 
 	async write(offset: number, source: Uint8Array): Promise<void> {
-		if (this.writeNow(offset, source)) return;
+		if (this.writeNow(offset, [source])) return;
 		for (let at = 0; at < source.length; ) {
 			const length = source.length - at;
 			const { bytesWritten } = await this.#file.write(
 				...([source, at, length, offset + at] as const),
 			);
-			this.#atHand.turned();
+			this.#atHand.rested();
 			at += this.#wrote(bytesWritten, offset + at);
 		}
 	}
 
 	/** Whether it was done; throws what the system says to it. */
 	#tryInPlace(
-		lengthBytes: number,
+		parts: readonly Uint8Array[],
 		move: (calls: InPlaceCalls) => void,
 	): boolean {
 		const calls = this.#inPlace;
+		const lengthBytes = parts.reduce((sum, { length }) => sum + length, 0);
 		if (calls === undefined || !this.#atHand.permits(lengthBytes)) return false;
 		const before = performance.now();
 		try {

@@ -19,9 +19,9 @@ export interface ByteStore {
 	/** Stores all of `source`, or fails. */
 	write(offset: number, source: Uint8Array): Promise<void>;
 	/** As of `BlockBackend`. */
-	readNow?(offset: number, target: Uint8Array): boolean;
+	readNow?(offset: number, targets: readonly Uint8Array[]): boolean;
 	/** As of `BlockBackend`. */
-	writeNow?(offset: number, source: Uint8Array): boolean;
+	writeNow?(offset: number, sources: readonly Uint8Array[]): boolean;
 	/** Every write that has completed survives whatever comes. */
 	flush(): Promise<void>;
 	close(): Promise<void>;

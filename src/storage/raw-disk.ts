@@ -38,12 +38,12 @@ export class RawDisk implements BlockBackend {
 		return this.#store.write(offset, source);
 	}
 
-	readNow(offset: number, target: Uint8Array): boolean {
-		return this.#store.readNow?.(offset, target) ?? false;
+	readNow(offset: number, targets: readonly Uint8Array[]): boolean {
+		return this.#store.readNow?.(offset, targets) ?? false;
 	}
 
-	writeNow(offset: number, source: Uint8Array): boolean {
-		return this.#store.writeNow?.(offset, source) ?? false;
+	writeNow(offset: number, sources: readonly Uint8Array[]): boolean {
+		return this.#store.writeNow?.(offset, sources) ?? false;
 	}
 
 	async flush(): Promise<void> {

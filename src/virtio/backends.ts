@@ -33,12 +33,13 @@ export interface BlockBackend {
 	/** Stores all of `source`, or fails. */
 	write(offset: number, source: Uint8Array): Completion;
 	/**
-	 * As `read`, where nothing has to be waited for; false, and nothing was done,
-	 * where something has. `target` may be the guest's memory itself.
+	 * As `read`, where nothing has to be waited for, into one target after the
+	 * other; false, and nothing was done, where something has. The targets may be
+	 * the guest's memory itself.
 	 */
-	readNow?(offset: number, target: Uint8Array): boolean;
+	readNow?(offset: number, targets: readonly Uint8Array[]): boolean;
 	/** As `write`, likewise. */
-	writeNow?(offset: number, source: Uint8Array): boolean;
+	writeNow?(offset: number, sources: readonly Uint8Array[]): boolean;
 	/** Everything written and completed before survives whatever comes. */
 	flush(): Completion;
 	/** Whether `writeZeroes` can give storage back. */

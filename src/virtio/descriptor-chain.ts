@@ -17,6 +17,9 @@ import type { GuestMemory } from "../memory/guest-memory.ts";
 /** The driver must not offer more in one chain (virtio 1.3 §2.7.5). */
 const MOST_CHAIN_BYTES = 2 ** 32;
 
+/** Moves bytes from or to the guest's memory itself; says whether it did. */
+export type Move = (pieces: readonly Uint8Array[]) => boolean;
+
 /** A string of bytes that lies in pieces all over guest memory. */
 export class ScatteredBytes {
 	readonly #memory: GuestMemory;
@@ -32,11 +35,6 @@ export class ScatteredBytes {
 
 	get lengthBytes(): number {
 		return this.#lengthBytes;
-	}
-
-	/** In how many places it lies. */
-	get pieceCount(): number {
-		return this.#addresses.length;
 	}
 
 	/** The builder has checked the range. */
@@ -85,30 +83,26 @@ export class ScatteredBytes {
 		return total;
 	}
 
-	/**
-	 * Has `take` look at the memory itself, piece by piece, as long as it says
-	 * true; gives how much it took.
-	 */
-	readBy(
-		offset: number,
-		lengthBytes: number,
-		take: (source: Uint8Array, at: number) => boolean,
-	): number {
-		return this.#whileTrue(offset, lengthBytes, (address, length, at) =>
-			take(this.#memory.bytes.subarray(address, address + length), at),
-		);
+	/** Has `take` look at the memory itself, in its pieces, and gives what it says. */
+	readBy(offset: number, lengthBytes: number, take: Move): boolean {
+		return take(this.#views(offset, lengthBytes));
 	}
 
 	/** Likewise has `fill` write to it; late, it is not asked, as `write`. */
-	writeBy(
-		offset: number,
-		lengthBytes: number,
-		fill: (target: Uint8Array, at: number) => boolean,
-	): number {
-		if (this.#life.ended) return 0;
-		return this.#whileTrue(offset, lengthBytes, (address, length, at) =>
-			this.#memory.writeBy(address, length, (target) => fill(target, at)),
-		);
+	writeBy(offset: number, lengthBytes: number, fill: Move): boolean {
+		if (this.#life.ended) return false;
+		// One that throws may have begun.
+		let hasWritten = true;
+		try {
+			hasWritten = fill(this.#views(offset, lengthBytes));
+			return hasWritten;
+		} finally {
+			if (hasWritten) {
+				this.#eachPiece(offset, lengthBytes, (address, length) => {
+					this.#memory.wrote(address, length);
+				});
+			}
+		}
 	}
 
 	/** Makes all of it zero; late, it goes nowhere, as `write`. */
@@ -124,17 +118,12 @@ export class ScatteredBytes {
 		this.#eachPiece(0, this.#lengthBytes, visit);
 	}
 
-	/** As many bytes as pieces were visited with success, up to the first without. */
-	#whileTrue(
-		offset: number,
-		lengthBytes: number,
-		visit: (address: number, lengthBytes: number, at: number) => boolean,
-	): number {
-		let done = 0;
-		this.#eachPiece(offset, lengthBytes, (address, length, at) => {
-			if (at === done && visit(address, length, at)) done += length;
+	#views(offset: number, lengthBytes: number): Uint8Array[] {
+		const views: Uint8Array[] = [];
+		this.#eachPiece(offset, lengthBytes, (address, length) => {
+			views.push(this.#memory.bytes.subarray(address, address + length));
 		});
-		return done;
+		return views;
 	}
 
 	#eachPiece(

@@ -8,7 +8,7 @@
  */
 
 import type { BlockBackend } from "../backends.ts";
-import type { DescriptorChain } from "../descriptor-chain.ts";
+import type { DescriptorChain, Move } from "../descriptor-chain.ts";
 
 /** Every offset and length of the protocol counts these. */
 export const SECTOR_BYTES = 512;
@@ -98,13 +98,14 @@ export function outgoingData(
 	chain.readable.readInto(HEADER_BYTES + offset, target);
 }
 
-/** Outgoing data where they lie: see `ScatteredBytes.readBy`. */
+/** Outgoing data from `offset` on, where they lie: see `ScatteredBytes.readBy`. */
 export function outgoingPieces(
 	chain: DescriptorChain,
+	offset: number,
 	lengthBytes: number,
-	take: (source: Uint8Array, at: number) => boolean,
-): number {
-	return chain.readable.readBy(HEADER_BYTES, lengthBytes, take);
+	take: Move,
+): boolean {
+	return chain.readable.readBy(HEADER_BYTES + offset, lengthBytes, take);
 }
 
 /** A range to discard or to make zero. */

@@ -178,13 +178,15 @@ class HandyDisk extends MemoryDisk {
 	readonly log: string[] = [];
 	handyBytes = Number.POSITIVE_INFINITY;
 
-	readNow(offset: number, target: Uint8Array): boolean {
-		return this.#now("read", offset, target, () => super.read(offset, target));
+	readNow(offset: number, targets: readonly Uint8Array[]): boolean {
+		return this.#now("read", offset, targets, (at, target) =>
+			super.read(at, target),
+		);
 	}
 
-	writeNow(offset: number, source: Uint8Array): boolean {
-		return this.#now("write", offset, source, () =>
-			super.write(offset, source),
+	writeNow(offset: number, sources: readonly Uint8Array[]): boolean {
+		return this.#now("write", offset, sources, (at, source) =>
+			super.write(at, source),
 		);
 	}
 
@@ -199,12 +201,21 @@ class HandyDisk extends MemoryDisk {
 	}
 
 	#now(
-		...[what, offset, bytes, move]: [string, number, Uint8Array, () => void]
+		what: string,
+		offset: number,
+		parts: readonly Uint8Array[],
+		move: (at: number, part: Uint8Array) => void,
 	): boolean {
-		if (this.handyBytes < bytes.length) return false;
-		this.handyBytes -= bytes.length;
-		this.log.push(`${what} ${offset}+${bytes.length}`);
-		move();
+		const sizes = parts.map(({ length }) => length);
+		const bytes = sizes.reduce((sum, size) => sum + size, 0);
+		if (this.handyBytes < bytes) return false;
+		this.handyBytes -= bytes;
+		this.log.push(`${what} ${[offset, ...sizes].join("+")}`);
+		let at = offset;
+		for (const part of parts) {
+			move(at, part);
+			at += part.length;
+		}
 		return true;
 	}
 }
@@ -212,7 +223,7 @@ class HandyDisk extends MemoryDisk {
 describe("what a disk has at hand", () => {
 	const settled = () => new Promise((resolve) => setTimeout(resolve));
 
-	it("is moved at once, a call for each piece of memory", () => {
+	it("is moved at once, by one call for all pieces of memory", () => {
 		const disk = new HandyDisk(SIZE);
 		const { ask, status } = setUp(disk);
 		expect(status(OUT, 8, filled(4096, 7), filled(20480, 8))).toBe(OK);
@@ -220,30 +231,51 @@ describe("what a disk has at hand", () => {
 		expect(answer[4095]).toBe(7);
 		expect(answer[4096]).toBe(8);
 		expect(answer.at(-1)).toBe(OK);
-		expect(disk.log).toEqual([
-			"write 4096+4096",
-			"write 8192+20480",
-			"read 4096+4096",
-			"read 8192+20480",
-		]);
+		expect(disk.log).toEqual(["write 4096+4096+20480", "read 4096+4096+20480"]);
 	});
 
-	it("is moved by one call where pieces lie side by side", () => {
+	it("is one piece where pieces lie side by side", () => {
 		const disk = new HandyDisk(SIZE);
 		const { ask } = setUp(disk, ALL, new TestMemory(8 << 20));
 		expect(ask(IN, 0, room(4096), room(20480)).at(-1)).toBe(OK);
 		expect(disk.log).toEqual(["read 0+24576"]);
 	});
 
-	it("is gathered where there are many small pieces", () => {
+	it("is moved half a MiB at a time", () => {
 		const disk = new HandyDisk(SIZE);
 		const { ask, status } = setUp(disk);
-		const pieces = Array.from({ length: 16 }, (_, i) => filled(512, i));
+		const pieces = Array.from({ length: 16 }, (_, i) => filled(40_960, i));
 		expect(status(OUT, 0, ...pieces)).toBe(OK);
-		const answer = ask(IN, 0, ...pieces.map(() => room(512)));
-		expect(pieces.map((_, i) => answer[i * 512])).toEqual([...pieces.keys()]);
+		const answer = ask(IN, 0, ...pieces.map(() => room(40_960)));
+		const found = pieces.map((_, i) => answer[i * 40_960]);
+		expect(found).toEqual([...pieces.keys()]);
 		expect(answer.at(-1)).toBe(OK);
-		expect(disk.log).toEqual(["write 0+8192", "read 0+8192"]);
+		const first = Array.from({ length: 12 }, () => "40960").join("+");
+		const parts = [`0+${first}+32768`, "524288+8192+40960+40960+40960"];
+		expect(disk.log).toEqual([
+			...parts.map((part) => `write ${part}`),
+			...parts.map((part) => `read ${part}`),
+		]);
+	});
+
+	it("is asked for where it is not, and nothing is said to be written", async () => {
+		const disk = new HandyDisk(SIZE);
+		disk.handyBytes = 0;
+		const { memory, send } = setUp(disk);
+		const told: number[] = [];
+		memory.onWrite = (_, bytes) => told.push(bytes);
+		send(IN, 0, room(4096));
+		expect(told).not.toContain(4096);
+		await settled();
+		expect(told).toContain(4096);
+	});
+
+	it("is told of as written, piece by piece", () => {
+		const { memory, ask } = setUp(new HandyDisk(SIZE));
+		const told: number[] = [];
+		memory.onWrite = (_, bytes) => told.push(bytes);
+		ask(IN, 0, room(1024), room(20480));
+		expect(told).toEqual(expect.arrayContaining([1024, 20480]));
 	});
 
 	it.each([

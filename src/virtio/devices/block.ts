@@ -14,7 +14,7 @@
 
 import type { BlockBackend, Completion } from "../backends.ts";
 import { featureSet, VIRTIO_ID_BLOCK } from "../constants.ts";
-import type { DescriptorChain, ScatteredBytes } from "../descriptor-chain.ts";
+import type { DescriptorChain, Move } from "../descriptor-chain.ts";
 import type { DeviceModel, DevicePort } from "../device-model.ts";
 import type { Virtqueue } from "../virtqueue.ts";
 import {
@@ -60,8 +60,6 @@ const PIECE_BYTES = 512 * 1024;
 const MOST_SPARE_BUFFERS = 8;
 /** Smaller pieces get a buffer of their own. */
 const LEAST_SPARE_USE_BYTES = 32 * 1024;
-/** Copying so much out of a buffer takes as long as asking the backend once more. */
-const BYTES_PER_CALL = 16 * 1024;
 
 const FEATURES = featureSet(
 	VIRTIO_BLK_F_SIZE_MAX,
@@ -214,39 +212,27 @@ export class Block implements DeviceModel {
 		const move = isWrite
 			? (at: number, bytes: number) => this.#writePiece(job, at, bytes)
 			: (at: number, bytes: number) => this.#readPiece(job, at, bytes);
-		const start = isWrite ? this.#writeNow(job) : this.#readNow(job);
-		const moved = inPieces(job.chain, dataBytes, move, start);
+		const moved = inPieces(job.chain, dataBytes, move);
 		return isWrite ? this.#written(moved) : succeeded(moved);
 	}
 
-	/** Reads what is at hand, without a buffer between; gives how much. */
-	#readNow(job: Job): number {
-		const backend = this.#backend;
-		const { offset, dataBytes } = job.request;
-		const { writable } = job.chain;
-		if (!backend.readNow || isScattered(writable, dataBytes)) return 0;
-		const fill = (target: Uint8Array, at: number) =>
-			backend.readNow?.(offset + at, target) === true;
-		job.writtenBytes = writable.writeBy(0, dataBytes, fill);
-		return job.writtenBytes;
-	}
-
-	#writeNow({ request, chain }: Job): number {
-		const backend = this.#backend;
-		const { offset, dataBytes } = request;
-		if (isScattered(chain.readable, dataBytes)) return 0;
-		const take = (source: Uint8Array, at: number) =>
-			backend.writeNow?.(offset + at, source) === true;
-		return outgoingPieces(chain, dataBytes, take);
-	}
-
+	/** What is at hand goes to the guest's memory without a buffer between. */
 	#readPiece(job: Job, at: number, lengthBytes: number): Completion {
+		const { chain, request } = job;
+		const backend = this.#backend;
+		const fill: Move = (targets) =>
+			backend.readNow?.(request.offset + at, targets) === true;
+		if (backend.readNow && chain.writable.writeBy(at, lengthBytes, fill)) {
+			job.writtenBytes += lengthBytes;
+			return undefined;
+		}
+		return this.#readLater(job, at, lengthBytes);
+	}
+
+	#readLater(job: Job, at: number, lengthBytes: number): Completion {
 		const buffer = this.#takeBuffer(lengthBytes);
 		const bytes = buffer.subarray(0, lengthBytes);
-		const place = job.request.offset + at;
-		const read = this.#backend.readNow?.(place, bytes)
-			? undefined
-			: this.#backend.read(place, bytes);
+		const read = this.#backend.read(job.request.offset + at, bytes);
 		const deliver = () => {
 			job.writtenBytes += job.chain.writable.write(at, bytes);
 			this.#keepBuffer(buffer);
@@ -270,16 +256,17 @@ export class Block implements DeviceModel {
 	}
 
 	#writePiece(job: Job, at: number, lengthBytes: number): Completion {
-		const buffer = this.#takeBuffer(lengthBytes);
-		const bytes = buffer.subarray(0, lengthBytes);
-		outgoingData(job.chain, at, bytes);
-		const place = job.request.offset + at;
-		if (!this.#backend.writeNow?.(place, bytes)) {
-			// Whatever the backend does with the buffer then, it may keep it.
-			return this.#backend.write(place, bytes);
+		const { chain, request } = job;
+		const backend = this.#backend;
+		const place = request.offset + at;
+		const take: Move = (sources) => backend.writeNow?.(place, sources) === true;
+		if (backend.writeNow && outgoingPieces(chain, at, lengthBytes, take)) {
+			return undefined;
 		}
-		this.#keepBuffer(buffer);
-		return undefined;
+		// Of its own: whatever the backend does with it, it may keep it.
+		const bytes = new Uint8Array(lengthBytes);
+		outgoingData(chain, at, bytes);
+		return backend.write(place, bytes);
 	}
 
 	/** With a writethrough cache the write is on disk before it is done (§5.2.6.2). */
@@ -350,11 +337,6 @@ function writeFeatures(backend: BlockBackend): bigint {
 		: zeroes | featureSet(VIRTIO_BLK_F_DISCARD);
 }
 
-/** Whether one call for each piece, header and status apart, would be too many. */
-function isScattered(bytes: ScatteredBytes, dataBytes: number): boolean {
-	return bytes.pieceCount > 2 + dataBytes / BYTES_PER_CALL;
-}
-
 /** The status is the last byte; data a failed read did not reach stay out of the length. */
 function finish(queue: Virtqueue, job: Job, status: BlockStatus): void {
 	const { writable } = job.chain;
@@ -375,7 +357,7 @@ function inPieces(
 	chain: DescriptorChain,
 	totalBytes: number,
 	move: (at: number, lengthBytes: number) => Completion,
-	start: number,
+	start = 0,
 ): Completion {
 	for (let at = start; at < totalBytes && chain.alive; at += PIECE_BYTES) {
 		const done = move(at, Math.min(PIECE_BYTES, totalBytes - at));
