@@ -622,4 +622,36 @@ describe.each([32, 64] as const)("a table of %i-bit code", (width) => {
 			expect(on.word(placeOf(i))).toBe(i * i + 5);
 		}
 	});
+
+	/** The page in the memo behind so many turns, in which ECX goes through `words` words again and again, down to the first. */
+	function memoBehind(turns: number, words: number, startsAt = 0n): bigint {
+		const on = new Memories(width);
+		const frames = [FIRST, OTHER, SECOND, OTHER + 0x4000];
+		for (const [i, frame] of frames.entries()) {
+			on.machine.map(on.page + BigInt(i) * 0x1000n, frame);
+		}
+		on.set(RBX, on.page + startsAt);
+		on.set(RSI, turns);
+		// mov ecx, esi; and ecx, words - 1; add eax, [ebx + ecx * 4]
+		const body = `89f1 81e1${dword(words - 1)} 03048b`;
+		on.run(rounds(start().hex(body)));
+		const memo = on.machine.cpu.state.getBig(MEMO, RCX);
+		return memo === BigInt(NO_PAGE) ? memo : memo - on.page;
+	}
+
+	const MANY = [8000, 8600, 9200, 9800, 10_400, 11_000, 11_600, 12_200];
+
+	it("has a memo of the page that it was last in", () => {
+		expect(memoBehind(TURNS, 16)).toBe(0n);
+		expect(memoBehind(TURNS, 16, 0x1000n)).toBe(0x1000n);
+	});
+
+	it.each(MANY)("that goes on from page to page has one, too: %i", (turns) => {
+		expect(memoBehind(turns, 2 * WORDS)).toBe(0n);
+	});
+
+	it.each(MANY)("across the end of a page has none: %i", (turns) => {
+		const memo = memoBehind(turns + (turns % 32), 32, 0xfc0n);
+		expect(memo).toBe(BigInt(NO_PAGE));
+	});
 });

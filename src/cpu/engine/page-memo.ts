@@ -10,7 +10,14 @@
 import { call, localGet } from "../../wasm/expression.ts";
 import { FunctionBuilder, type Label } from "../../wasm/function-builder.ts";
 import type { FunctionRef } from "../../wasm/references.ts";
-import { MEMOS, NO_PAGE, WHOLE_REACH, WRITE_MEMO } from "../mmu/page-memos.ts";
+import {
+	MEMOS,
+	NO_PAGE,
+	REACH_DOWN,
+	REACH_UP,
+	WHOLE_REACH,
+	WRITE_MEMO,
+} from "../mmu/page-memos.ts";
 import type { I32, I64, Integer, Value } from "../semantics/emitter.ts";
 import {
 	MEMO,
@@ -31,6 +38,8 @@ const HOW_WRITES = 1 << 16;
 const HOW_BYTES = 0xff;
 /** Bits of an address that are zero for one in sixteen elements of a table. */
 const OCCASION = 0x3c;
+/** As many occasions long a memo rests: four thousand accesses, by which the rest of a loop is not missed. */
+const REST_OCCASIONS = 255;
 
 /** An access by memo number `memo`. */
 export interface MemoAccess {
@@ -81,27 +90,68 @@ export function emitSearch(
 
 /**
  * Makes a memo of where an access in a table has gone, now and then: a small
- * table is soon found by it, and for a large one it would be made each time.
+ * table is soon found by it, and for a large one it would be made each time. A
+ * table across the end of a page would have it hold for half of the accesses,
+ * and the processor guess which: a memo that goes to the next page and back
+ * rests, and every access asks the TLB.
  */
 export function emitOccasionalMemo(
 	e: StateEmitter,
-	{ memo, linear }: MemoAccess,
+	{ memo: number, linear }: MemoAccess,
 	host: I32,
 ): void {
+	const { code } = e;
+	const memo = e.i32(number);
 	const low = e.let(e.wrap(linear));
 	const isTurn = e.eqz(e.and(low, e.i32(OCCASION)));
+	const field = (at: number) => e.readState(MEMO, number, at, 4) as I32;
 	const make = () => {
 		const offset = e.let(e.and(low, e.i32(PAGE - 1)));
-		const page = e.sub(e.toWidth(64, linear) as I64, e.extendU(offset));
-		writeMemo(e, e.i32(memo), page, e.sub(host, offset));
+		const page = e.let(e.sub(e.toWidth(64, linear) as I64, e.extendU(offset)));
+		const before = e.readState(MEMO, number, MEMO_PAGE, 8) as I64;
+		const reach = e.let(reachAfter(e, e.sub(page, before)));
+		const old = e.let(field(MEMO_REACH));
+		const isBack = e.eq(e.add(old, reach), e.i32(REACH_UP + REACH_DOWN));
+		const left = e.let(e.select(old, e.i32(0), field(MEMO_HOST)) as I32);
+		code.if(
+			expr(e.or(isBack, left)),
+			() => {
+				const next = e.sub(left, e.i32(1));
+				const all = e.i32(REST_OCCASIONS);
+				writeRest(e, memo, e.select(left, next, all) as I32);
+			},
+			() => writeMemo(e, memo, page, e.sub(host, offset), reach),
+		);
 	};
-	e.code.if(expr(isTurn), make, undefined, "rare");
+	code.if(expr(isTurn), make, undefined, "rare");
 }
 
-function writeMemo(e: StateEmitter, memo: I32, page: I64, host: I32): void {
+/** The reach of a memo that has moved so far: whether it did to the next page, and which. */
+function reachAfter(e: StateEmitter, distance: I64): I32 {
+	const isBy = (bytes: number) => e.eq(distance, e.i64(bytes));
+	const elsewhere = e.select(
+		isBy(-PAGE),
+		e.i32(REACH_DOWN),
+		e.i32(WHOLE_REACH),
+	) as I32;
+	return e.select(isBy(PAGE), e.i32(REACH_UP), elsewhere) as I32;
+}
+
+function writeMemo(
+	e: StateEmitter,
+	memo: I32,
+	page: I64,
+	host: I32,
+	reach = e.i32(WHOLE_REACH),
+): void {
 	e.writeStateAt(MEMO, memo, MEMO_PAGE, 8, page);
-	e.writeStateAt(MEMO, memo, MEMO_REACH, 4, e.i32(WHOLE_REACH));
+	e.writeStateAt(MEMO, memo, MEMO_REACH, 4, reach);
 	e.writeStateAt(MEMO, memo, MEMO_HOST, 4, host);
+}
+
+/** A memo that holds nothing, and for how many more occasions. */
+function writeRest(e: StateEmitter, memo: I32, occasions: I32): void {
+	writeMemo(e, memo, e.i64(NO_PAGE), occasions, e.i32(0));
 }
 
 /** Forgets all memos. */

@@ -8,7 +8,7 @@
  * | --- | --- | --- |
  * | 0 | 8 | linear address of the page; NO_PAGE = the memo does not hold |
  * | 8 | 4 | first offset in the page at which it does not hold; 0 = it does not at all |
- * | 12 | 4 | host address of the page |
+ * | 12 | 4 | host address of the page; of a memo that does not hold, how much longer it rests (`page-memo.ts`) |
  *
  * 32-bit code compares the page alone, for none of its addresses is near NO_PAGE.
  * 64-bit code can name every address, and asks how far the memo reaches.
@@ -28,6 +28,9 @@ export const WRITE_MEMO = MEMOS / 2;
 
 /** Below it even the widest access, of 16 bytes, ends in the page. */
 export const WHOLE_REACH = 4096 - 15;
+/** A little less, of a memo that has moved to the next page, and to the one before. */
+export const REACH_UP = WHOLE_REACH - 1;
+export const REACH_DOWN = WHOLE_REACH - 2;
 
 /** Above all addresses of 32-bit code. */
 export const NO_PAGE = 2 ** 48;
