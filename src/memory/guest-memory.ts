@@ -144,10 +144,8 @@ export class GuestMemory {
 		if (touched !== undefined) {
 			// Mostly one page: `fill` would take longer than the write.
 			const end = address + lengthBytes;
-			for (let page = Math.floor(address / SCAN_BYTES); ; page++) {
-				if (page * SCAN_BYTES >= end) break;
-				touched[page] = 1;
-			}
+			const first = Math.floor(address / SCAN_BYTES);
+			for (let page = first; page * SCAN_BYTES < end; page++) touched[page] = 1;
 		}
 		this.onWrite(address, lengthBytes);
 	}

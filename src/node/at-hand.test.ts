@@ -75,6 +75,14 @@ describe("moving all there is to move", () => {
 		expect(left).toEqual([]);
 	});
 
+	it("asks for nothing where there is nothing", () => {
+		const move = () => {
+			throw new Error("asked");
+		};
+		expect(moveAll([], 0, move)).toEqual([]);
+		expect(moveAll([new Uint8Array(0)], 0, move)).toEqual([]);
+	});
+
 	it("goes on within a part, and gives what is left at the end", () => {
 		const parts = [3, 4, 5].map((length) => new Uint8Array(length));
 		const moves = [5, 0];

@@ -37,7 +37,7 @@ export function moveAll(
 	offset: number,
 	move: (parts: readonly Uint8Array[], offset: number) => number,
 ): readonly Uint8Array[] {
-	let rest = parts;
+	let rest = behind(parts, 0);
 	let at = offset;
 	while (rest.length > 0) {
 		const now = rest.length > MOST_PARTS ? rest.slice(0, MOST_PARTS) : rest;
@@ -49,7 +49,7 @@ export function moveAll(
 	return rest;
 }
 
-/** What lies behind the first so many bytes. */
+/** What lies behind the first so many bytes, and behind empty parts. */
 function behind(
 	parts: readonly Uint8Array[],
 	bytes: number,

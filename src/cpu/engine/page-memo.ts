@@ -112,6 +112,7 @@ export function emitOccasionalMemo(
 		const reach = e.let(reachAfter(e, e.sub(page, before)));
 		const old = e.let(field(MEMO_REACH));
 		const isBack = e.eq(e.add(old, reach), e.i32(REACH_UP + REACH_DOWN));
+		// Only where it does not reach at all is it one that rests.
 		const left = e.let(e.select(old, e.i32(0), field(MEMO_HOST)) as I32);
 		code.if(
 			expr(e.or(isBack, left)),
