@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { StorageFullError, UsageError } from "../index.ts";
 import {
+	folderError,
 	OpfsStore,
 	type SyncAccessHandle,
 	storageError,
@@ -93,6 +94,19 @@ describe("A store in OPFS", () => {
 });
 
 describe("A browser's refusal", () => {
+	it("to have a folder is for all, for want of room, or for a reason", () => {
+		const refused = (name: string) =>
+			folderError(new DOMException("No.", name));
+		const none = "This browser keeps no files for this page.";
+		expect(refused("SecurityError").message).toBe(none);
+		// Where there is no `navigator.storage` at all.
+		expect(folderError(new TypeError("undefined")).message).toBe(none);
+		expect(refused("QuotaExceededError")).toBeInstanceOf(StorageFullError);
+		const other = refused("UnknownError");
+		expect(other.message).toBe("The browser's files cannot be had: No.");
+		expect(other.hint).toContain("Private windows");
+	});
+
 	it("is another tab's lock, a full storage, or neither", () => {
 		const named = (name: string) =>
 			storageError("d", new DOMException("why", name));

@@ -34,11 +34,32 @@ export async function keptDisks(): Promise<FileSystemDirectoryHandle> {
 		const root = await navigator.storage.getDirectory();
 		return await root.getDirectoryHandle(FOLDER, { create: true });
 	} catch (cause) {
-		throw new LguestError("This browser keeps no files for this page.", {
-			hint: "Private windows and pages without HTTPS may not keep any.",
+		throw folderError(cause);
+	}
+}
+
+/** By the File System Standard, "navigator.storage.getDirectory" and "getDirectoryHandle". */
+const NOT_ALLOWED = new Set(["SecurityError", "NotAllowedError", "TypeError"]);
+
+/** What it means for the user that the folder cannot be had. */
+export function folderError(cause: unknown): LguestError {
+	const { name, message } =
+		cause instanceof Error ? cause : new Error(String(cause));
+	if (name === "QuotaExceededError") {
+		return new StorageFullError("The browser has no more room for disks.", {
+			hint: "Free some space.",
 			cause,
 		});
 	}
+	return new LguestError(
+		NOT_ALLOWED.has(name)
+			? "This browser keeps no files for this page."
+			: `The browser's files cannot be had: ${message}`,
+		{
+			hint: "Private windows and pages without HTTPS may not keep any.",
+			cause,
+		},
+	);
 }
 
 /** What a browser's refusal means for the user of the disk `name`. */
