@@ -47,6 +47,7 @@ export class LzmaDecoder {
 	readonly output: Uint8Array;
 	/** How much of `output` is filled. */
 	position = 0;
+	readonly #words: DataView;
 	readonly #range: RangeDecoder;
 	#probabilities = new Uint16Array(0);
 	#literalContextBits = 0;
@@ -64,6 +65,8 @@ export class LzmaDecoder {
 	constructor(input: Uint8Array, output: Uint8Array) {
 		this.#range = new RangeDecoder(input, 0);
 		this.output = output;
+		const { buffer, byteOffset, byteLength } = output;
+		this.#words = new DataView(buffer, byteOffset, byteLength);
 	}
 
 	/** Takes the properties byte, (pb * 5 + lp) * 9 + lc, and forgets all that was learnt. */
@@ -251,7 +254,7 @@ export class LzmaDecoder {
 		return (top + middle + low) >>> 0;
 	}
 
-	/** Byte by byte where source and target overlap, which repeats a pattern. */
+	/** Byte by byte where source and target overlap closely, which repeats a pattern. */
 	#copyMatch(length: number, outputEnd: number): void {
 		const { output } = this;
 		const to = this.position;
@@ -259,14 +262,20 @@ export class LzmaDecoder {
 		if (from < this.#dictionaryStart || to + length > outputEnd) {
 			throw new Error("a match reaches outside the data");
 		}
+		this.position = to + length;
 		const isLong = length > LONG_MATCH && from + length <= to;
 		if (isLong) output.copyWithin(to, from, from + length);
-		else {
+		else if (from + 4 <= to && to + length + 4 <= output.length) {
+			// Up to three bytes too many: the next symbol overwrites them.
+			const words = this.#words;
+			for (let i = 0; i < length; i += 4) {
+				words.setInt32(to + i, words.getInt32(from + i, true), true);
+			}
+		} else {
 			for (let i = 0; i < length; i++) {
 				output[to + i] = output[from + i] as number;
 			}
 		}
-		this.position = to + length;
 	}
 }
 

@@ -141,7 +141,11 @@ export class RangeDecoder {
 		return value;
 	}
 
-	/** `bitCount` bits that are equally likely to be 0 and 1. */
+	/**
+	 * `bitCount` bits that are equally likely to be 0 and 1, so that no branch
+	 * could be foretold: half of the range is less than 2^31, and the sign of the
+	 * difference is the bit.
+	 */
 	direct(bitCount: number): number {
 		const state = this.#state;
 		const input = this.#input;
@@ -155,11 +159,10 @@ export class RangeDecoder {
 				code = ((code << 8) | (input[position++] as number)) >>> 0;
 			}
 			range >>>= 1;
-			value <<= 1;
-			if (code >= range) {
-				code = (code - range) >>> 0;
-				value |= 1;
-			}
+			const above = (code - range) | 0;
+			const isBelow = above >> 31;
+			code = above + (range & isBelow);
+			value = (value << 1) + 1 + isBelow;
 		}
 		this.#position = position;
 		state[RANGE] = range;
