@@ -108,6 +108,14 @@ describe("the jump cache", () => {
 		expect(on.find(inOneSet(0))).toBe(MISSING);
 	});
 
+	it("lets nobody go for what it has already", () => {
+		const on = new Caches();
+		for (let n = 0; n < WAYS; n++) on.enter(inOneSet(n), 100 + n);
+		on.enter(inOneSet(2), 202);
+		const found = [0, 1, 2, 3].map((n) => on.find(inOneSet(n)));
+		expect(found).toEqual([100, 101, 202, 103]);
+	});
+
 	it("leaves other sets alone", () => {
 		const on = new Caches();
 		const neighbours = [inOneSet(0) - 1, inOneSet(0) + 1];

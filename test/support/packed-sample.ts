@@ -7,6 +7,7 @@
  * XZ_BLOCKS  xz --block-size=1024 --check=crc64 -0
  * XZ_STORED  xz --check=none, of `sampleNoise`
  * LZMA       xz --format=lzma
+ * LZMA_ROWS  xz --format=lzma -9e, of `sampleRows`
  * LZ4        lz4 -l -9
  * ZSTD       zstd -19
  * ```
@@ -52,6 +53,14 @@ export function sampleNoise(): Uint8Array {
 }
 
 /** Bytes of `sampleCode` that the packed forms hold. */
+/** Rows of 50 bytes that repeat one, then two, up to nine bytes: matches that reach into themselves. */
+export function sampleRows(): Uint8Array {
+	return Uint8Array.from({ length: 450 }, (_, at) => {
+		const repeated = 1 + Math.floor(at / 50);
+		return repeated * 16 + ((at % 50) % repeated);
+	});
+}
+
 export const SAMPLE_BYTES = 3000;
 
 function unbase64(lines: readonly string[]): Uint8Array {
@@ -179,6 +188,11 @@ export const LZMA = unbase64([
 	"6ZgBagcWopejHZ4btJFyAERg4pFY7W4p1XljoKu0Oj7ZyKmGm99coKKax7cwuagACWM9bo",
 	"M3ZHK5G6VnTcM+F9MQ0Ij/EqCCNwxRGXEI4Fmgmb2C+DAWUMgq8WBuPkpPkwd+Ix/WhbDm",
 	"j5S6ZTBmAynrHtwbKlP2V+hRTceLc2mvqNIat6OwTR4bMUdb8vOyPfCUf//QYn3w==",
+]);
+
+export const LZMA_ROWS = unbase64([
+	"XQAAAAT//////////wAIbjogENjwIwGjHeUoTRWcS/B0PiJEnvSXj9IYmuP/fhIEmjCUdT2fpAV3",
+	"JLIgsMhDLHLVszn3G4zPi0jaANutExQNRPXm//+3HAAA",
 ]);
 
 export const LZ4 = unbase64([

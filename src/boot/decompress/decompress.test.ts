@@ -2,9 +2,11 @@ import { describe, expect, it } from "vitest";
 import {
 	LZ4,
 	LZMA,
+	LZMA_ROWS,
 	SAMPLE_BYTES,
 	sampleCode,
 	sampleNoise,
+	sampleRows,
 	XZ_BLOCKS,
 	XZ_STORED,
 	XZ_X86,
@@ -56,6 +58,12 @@ describe("lzma", () => {
 	it("unpacks a stream with an end marker, with and without a size to expect", () => {
 		expect(unpackLzma(LZMA, SAMPLE_BYTES)).toEqual(sample);
 		expect(unpackLzma(LZMA, SAMPLE_BYTES + 100)).toEqual(sample);
+	});
+
+	it("repeats what a match has only just written", () => {
+		const rows = sampleRows();
+		expect(unpackLzma(LZMA_ROWS, rows.length)).toEqual(rows);
+		expect(unpackLzma(LZMA_ROWS, rows.length + 100)).toEqual(rows);
 	});
 
 	it("notices truncation", () => {
