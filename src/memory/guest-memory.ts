@@ -36,6 +36,8 @@ export class GuestMemory {
 	 */
 	touched: Uint8Array | undefined;
 	readonly #view: DataView;
+	/** Views of pages, by the low bits of their numbers: a guest uses the same buffers again and again. */
+	readonly #pageViews: Uint8Array[] = [];
 
 	/** `base`: where RAM starts inside `buffer`. */
 	constructor(buffer: ArrayBufferLike, base: number, sizeBytes: number) {
@@ -103,6 +105,20 @@ export class GuestMemory {
 		return this.bytes.slice(address, address + lengthBytes);
 	}
 
+	/** The range itself, to look at; whoever writes to it must tell (`wrote`). */
+	view(address: number, lengthBytes: number): Uint8Array {
+		this.#check(address, lengthBytes);
+		const isPage = lengthBytes === PAGE_BYTES && address % PAGE_BYTES === 0;
+		if (!isPage) return this.bytes.subarray(address, address + lengthBytes);
+		const slot = (address / PAGE_BYTES) % PAGE_VIEWS;
+		const kept = this.#pageViews[slot];
+		const start = this.bytes.byteOffset + address;
+		if (kept?.byteOffset === start) return kept;
+		const made = this.bytes.subarray(address, address + lengthBytes);
+		this.#pageViews[slot] = made;
+		return made;
+	}
+
 	write(address: number, source: Uint8Array): void {
 		this.#check(address, source.length);
 		this.bytes.set(source, address);
@@ -130,8 +146,8 @@ export class GuestMemory {
 		const end = address + lengthBytes;
 		for (let at = address; at < end; ) {
 			// Up to a boundary, so that pieces begin with whole words.
-			const next = Math.min(end, at - (at % SCAN_BYTES) + SCAN_BYTES);
-			const isFresh = this.touched?.[Math.floor(at / SCAN_BYTES)] === 0;
+			const next = Math.min(end, at - (at % PAGE_BYTES) + PAGE_BYTES);
+			const isFresh = this.touched?.[Math.floor(at / PAGE_BYTES)] === 0;
 			if (!isFresh && !isZero(this.bytes.subarray(at, next))) {
 				this.fill(at, 0, next - at);
 			}
@@ -144,8 +160,8 @@ export class GuestMemory {
 		if (touched !== undefined) {
 			// Mostly one page: `fill` would take longer than the write.
 			const end = address + lengthBytes;
-			const first = Math.floor(address / SCAN_BYTES);
-			for (let page = first; page * SCAN_BYTES < end; page++) touched[page] = 1;
+			const first = Math.floor(address / PAGE_BYTES);
+			for (let page = first; page * PAGE_BYTES < end; page++) touched[page] = 1;
 		}
 		this.onWrite(address, lengthBytes);
 	}
@@ -157,8 +173,9 @@ export class GuestMemory {
 	}
 }
 
-/** A page. */
-const SCAN_BYTES = 0x1000;
+const PAGE_BYTES = 0x1000;
+/** Pages whose views are kept: as many as are under way at a time, and some. */
+const PAGE_VIEWS = 1024;
 
 /** A word at a time; what does not lie on words counts as if it were not. */
 function isZero({ buffer, byteOffset, byteLength }: Uint8Array): boolean {

@@ -24,14 +24,14 @@ describe("calls in place", () => {
 	it("stop after so many bytes, until the event loop has had a turn", () => {
 		const turns: (() => void)[] = [];
 		const rule = new AtHand((act) => turns.push(act));
-		for (let i = 0; i < 8; i++) rule.moved(MIB, FAST);
+		for (let i = 0; i < 32; i++) rule.moved(MIB, FAST);
 		expect(rule.permits(1)).toBe(false);
 		rule.rested();
 		expect(rule.permits(1)).toBe(false);
 		expect(turns).toHaveLength(1);
 		turns[0]?.();
-		expect(rule.permits(8 * MIB)).toBe(true);
-		expect(rule.permits(8 * MIB + 1)).toBe(false);
+		expect(rule.permits(32 * MIB)).toBe(true);
+		expect(rule.permits(32 * MIB + 1)).toBe(false);
 	});
 
 	it("take longer the more they move", () => {

@@ -61,6 +61,7 @@ function behind(
 		if (length > left) break;
 		left -= length;
 	}
+	if (whole === 0 && left === 0) return parts;
 	const [first, ...others] = parts.slice(whole);
 	return first === undefined ? [] : [first.subarray(left), ...others];
 }
@@ -92,8 +93,8 @@ export async function inPlaceCalls(
 	};
 }
 
-/** Moved in place between two turns of the event loop: a millisecond or two. */
-const MOST_BYTES_PER_TURN = 8 << 20;
+/** Moved in place between two turns of the event loop: some milliseconds, as the guest itself takes. */
+const MOST_BYTES_PER_TURN = 32 << 20;
 /** No drive answers as fast, and memory is slower than a byte in a nanosecond nowhere. */
 const SLOW_MS = 0.06;
 const SLOW_MS_PER_BYTE = 1e-6;

@@ -121,7 +121,7 @@ export class ScatteredBytes {
 	#views(offset: number, lengthBytes: number): Uint8Array[] {
 		const views: Uint8Array[] = [];
 		this.#eachPiece(offset, lengthBytes, (address, length) => {
-			views.push(this.#memory.bytes.subarray(address, address + length));
+			views.push(this.#memory.view(address, length));
 		});
 		return views;
 	}

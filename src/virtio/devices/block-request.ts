@@ -41,8 +41,10 @@ export const VIRTIO_BLK_S_UNSUPP: BlockStatus = 2;
 /** Length of the identification that GET_ID gives. */
 export const VIRTIO_BLK_ID_BYTES = 20;
 
+/** A mebibyte is 256 pages, which may lie anywhere; beside them there are a header and a status. */
+export const QUEUE_SIZE = 512;
 /** Data descriptors of one request, and the most in each; both are told to the driver. */
-export const MOST_PIECES = 254;
+const MOST_PIECES = QUEUE_SIZE - 2;
 export const MOST_PIECE_BYTES = 128 * 1024;
 /** What follows; a request for more fails, so that a kick's work is bounded. */
 export const MOST_DATA_BYTES = MOST_PIECES * MOST_PIECE_BYTES;

@@ -241,20 +241,33 @@ describe("what a disk has at hand", () => {
 		expect(disk.log).toEqual(["read 0+24576"]);
 	});
 
-	it("is moved half a MiB at a time", () => {
+	const pieces = Array.from({ length: 16 }, (_, i) => filled(40_960, i));
+	const PIECES_BYTES = 16 * 40_960;
+
+	it("is moved by one call, however much it is", () => {
 		const disk = new HandyDisk(SIZE);
 		const { ask, status } = setUp(disk);
-		const pieces = Array.from({ length: 16 }, (_, i) => filled(40_960, i));
 		expect(status(OUT, 0, ...pieces)).toBe(OK);
 		const answer = ask(IN, 0, ...pieces.map(() => room(40_960)));
 		const found = pieces.map((_, i) => answer[i * 40_960]);
 		expect(found).toEqual([...pieces.keys()]);
 		expect(answer.at(-1)).toBe(OK);
+		const whole = ["0", ...pieces.map(() => "40960")].join("+");
+		expect(disk.log).toEqual([`write ${whole}`, `read ${whole}`]);
+	});
+
+	it("is moved half a MiB at a time where it is not all there", async () => {
+		const disk = new HandyDisk(SIZE);
+		const { send, queue } = setUp(disk);
+		disk.handyBytes = PIECES_BYTES - 512;
+		send(IN, 0, ...pieces.map(() => room(40_960)));
+		await settled();
+		expect(queue.takeUsed()[0]?.written?.at(-1)).toBe(OK);
 		const first = Array.from({ length: 12 }, () => "40960").join("+");
-		const parts = [`0+${first}+32768`, "524288+8192+40960+40960+40960"];
+		const rest = PIECES_BYTES - (1 << 19);
 		expect(disk.log).toEqual([
-			...parts.map((part) => `write ${part}`),
-			...parts.map((part) => `read ${part}`),
+			`read 0+${first}+32768`,
+			`later: read 524288+${rest}`,
 		]);
 	});
 

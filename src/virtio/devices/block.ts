@@ -27,6 +27,7 @@ import {
 	outgoingPieces,
 	parseRequest,
 	parseSegments,
+	QUEUE_SIZE,
 	SECTOR_BYTES,
 	type Segment,
 	VIRTIO_BLK_F_BLK_SIZE,
@@ -51,7 +52,6 @@ import {
 	WRITEBACK_OFFSET,
 } from "./block-request.ts";
 
-const QUEUE_SIZE = 256;
 /** Requests at the backend; each holds a piece of its data. */
 const MOST_IN_FLIGHT = 16;
 /** One trip to the backend. */
@@ -209,24 +209,29 @@ export class Block implements DeviceModel {
 		if (dataBytes > MOST_DATA_BYTES || !this.#contains(offset, dataBytes)) {
 			return VIRTIO_BLK_S_IOERR;
 		}
-		const move = isWrite
-			? (at: number, bytes: number) => this.#writePiece(job, at, bytes)
-			: (at: number, bytes: number) => this.#readPiece(job, at, bytes);
-		const moved = inPieces(job.chain, dataBytes, move);
+		const moveNow = (at: number, bytes: number) =>
+			isWrite ? this.#writeNow(job, at, bytes) : this.#readNow(job, at, bytes);
+		const move = (at: number, bytes: number): Completion => {
+			// One that is the whole request has been tried.
+			if (bytes < dataBytes && moveNow(at, bytes)) return undefined;
+			return isWrite
+				? this.#writeLater(job, at, bytes)
+				: this.#readLater(job, at, bytes);
+		};
+		const isMoved = dataBytes > 0 && moveNow(0, dataBytes);
+		const moved = isMoved ? undefined : inPieces(job.chain, dataBytes, move);
 		return isWrite ? this.#written(moved) : succeeded(moved);
 	}
 
 	/** What is at hand goes to the guest's memory without a buffer between. */
-	#readPiece(job: Job, at: number, lengthBytes: number): Completion {
-		const { chain, request } = job;
+	#readNow(job: Job, at: number, lengthBytes: number): boolean {
 		const backend = this.#backend;
-		const fill: Move = (targets) =>
-			backend.readNow?.(request.offset + at, targets) === true;
-		if (backend.readNow && chain.writable.writeBy(at, lengthBytes, fill)) {
-			job.writtenBytes += lengthBytes;
-			return undefined;
-		}
-		return this.#readLater(job, at, lengthBytes);
+		if (backend.readNow === undefined) return false;
+		const place = job.request.offset + at;
+		const fill: Move = (targets) => backend.readNow?.(place, targets) === true;
+		const isDone = job.chain.writable.writeBy(at, lengthBytes, fill);
+		if (isDone) job.writtenBytes += lengthBytes;
+		return isDone;
 	}
 
 	#readLater(job: Job, at: number, lengthBytes: number): Completion {
@@ -255,18 +260,19 @@ export class Block implements DeviceModel {
 		}
 	}
 
-	#writePiece(job: Job, at: number, lengthBytes: number): Completion {
-		const { chain, request } = job;
+	#writeNow({ chain, request }: Job, at: number, lengthBytes: number): boolean {
 		const backend = this.#backend;
+		if (backend.writeNow === undefined) return false;
 		const place = request.offset + at;
 		const take: Move = (sources) => backend.writeNow?.(place, sources) === true;
-		if (backend.writeNow && outgoingPieces(chain, at, lengthBytes, take)) {
-			return undefined;
-		}
+		return outgoingPieces(chain, at, lengthBytes, take);
+	}
+
+	#writeLater({ chain, request }: Job, at: number, bytes: number): Completion {
 		// Of its own: whatever the backend does with it, it may keep it.
-		const bytes = new Uint8Array(lengthBytes);
-		outgoingData(chain, at, bytes);
-		return backend.write(place, bytes);
+		const buffer = new Uint8Array(bytes);
+		outgoingData(chain, at, buffer);
+		return this.#backend.write(request.offset + at, buffer);
 	}
 
 	/** With a writethrough cache the write is on disk before it is done (§5.2.6.2). */
