@@ -31,8 +31,8 @@ function workload(name: string, about: string, full: number): Workload {
 /** In the order in which a session runs them: what is written is not read before. */
 export const BLOCK_WORKLOADS: readonly Workload[] = [
 	workload("random", "4 KiB from anywhere, one at a time", 32_000),
-	workload("read", "requests of 1 MiB in order", 8_192),
-	workload("write", "requests of 1 MiB in order, and a flush", 8_192),
+	workload("read", "requests of 1 MiB in order", 16_384),
+	workload("write", "requests of 1 MiB in order, and a flush", 16_384),
 ];
 
 /** What a guest boots for it, and the disk that each gets a copy of. */

@@ -29,6 +29,7 @@ import {
 export const ENGINES = [
 	"ours",
 	"ours-cold",
+	"ours-overlay",
 	"ours-web",
 	"v86",
 	"v86-interpreter",
@@ -42,6 +43,7 @@ export type BenchEngine = (typeof ENGINES)[number];
 const DRIVER_NAME: Readonly<Record<string, EngineName>> = {
 	ours: "lguest",
 	"ours-cold": "lguest-cold",
+	"ours-overlay": "lguest",
 	"ours-web": "lguest-web",
 	v86: "v86",
 	"v86-interpreter": "v86-interpreter",
@@ -168,7 +170,9 @@ async function open(
 		kernel: plan.kernel,
 		initrd: plan.image.initrd,
 		memoryMiB: plan.memoryMiB,
-		...(disk && { disk }),
+		...(disk && {
+			disk: engine === "ours-overlay" ? `${disk},overlay` : disk,
+		}),
 	});
 }
 

@@ -52,6 +52,8 @@ describe("the options of the benchmark", () => {
 	it("leave out engines that cannot take part", () => {
 		expect(options("--network").engines).toEqual(["ours", "qemu"]);
 		expect(options("--start").engines).toEqual(["ours", "v86", "qemu"]);
+		expect(options("--block").engines).toContain("ours-overlay");
+		expect(refusal("--engines", "ours-overlay")).toContain("ours-overlay");
 		expect(refusal("--network", "--engines", "v86")).toContain("v86");
 		expect(options("--lguest=vmlinux").kernel).toBe("vmlinux");
 		expect(options("--lguest=vmlinux").engines).toEqual(["ours", "qemu"]);

@@ -145,11 +145,14 @@ function possibleEngines(mode: Mode): BenchEngine[] {
 	return ENGINES.filter(
 		(engine) =>
 			!(guestsOnly && ["native", "ours-web"].includes(engine)) &&
+			!(mode !== "block" && engine === "ours-overlay") &&
 			!(mode === "network" && engine.startsWith("v86")),
 	);
 }
 
-const USUAL: readonly BenchEngine[] = ["ours", "v86", "qemu", "native"];
+const USUAL: readonly BenchEngine[] = [
+	...(["ours", "ours-overlay", "v86", "qemu", "native"] as const),
+];
 
 function defaultScale(engines: readonly BenchEngine[]): Scale {
 	const interpreters: readonly BenchEngine[] = ["ours-cold", "v86-interpreter"];

@@ -136,6 +136,7 @@ export function meanSpeedRatio(
 /** Pairs worth a column: each translator and interpreter with its rival. */
 const PAIRS: readonly (readonly [BenchEngine, BenchEngine])[] = [
 	["ours", "v86"],
+	["ours-overlay", "v86"],
 	["ours", "qemu"],
 	["ours", "native"],
 	["ours-web", "ours"],

@@ -38,6 +38,8 @@ export class GuestMemory {
 	readonly #view: DataView;
 	/** Views of pages, by the low bits of their numbers: a guest uses the same buffers again and again. */
 	readonly #pageViews: Uint8Array[] = [];
+	/** Where each of these pages is. */
+	readonly #viewedAt = new Float64Array(PAGE_VIEWS).fill(-1);
 
 	/** `base`: where RAM starts inside `buffer`. */
 	constructor(buffer: ArrayBufferLike, base: number, sizeBytes: number) {
@@ -108,14 +110,16 @@ export class GuestMemory {
 	/** The range itself, to look at; whoever writes to it must tell (`wrote`). */
 	view(address: number, lengthBytes: number): Uint8Array {
 		this.#check(address, lengthBytes);
-		const isPage = lengthBytes === PAGE_BYTES && address % PAGE_BYTES === 0;
-		if (!isPage) return this.bytes.subarray(address, address + lengthBytes);
 		const slot = (address / PAGE_BYTES) % PAGE_VIEWS;
-		const kept = this.#pageViews[slot];
-		const start = this.bytes.byteOffset + address;
-		if (kept?.byteOffset === start) return kept;
+		if (lengthBytes === PAGE_BYTES && this.#viewedAt[slot] === address) {
+			return this.#pageViews[slot] as Uint8Array;
+		}
+		this.#check(address, lengthBytes);
 		const made = this.bytes.subarray(address, address + lengthBytes);
-		this.#pageViews[slot] = made;
+		if (lengthBytes === PAGE_BYTES && address % PAGE_BYTES === 0) {
+			this.#pageViews[slot] = made;
+			this.#viewedAt[slot] = address;
+		}
 		return made;
 	}
 
@@ -129,6 +133,11 @@ export class GuestMemory {
 	wrote(address: number, lengthBytes: number): void {
 		this.#check(address, lengthBytes);
 		this.#wrote(address, lengthBytes);
+	}
+
+	/** Likewise, of a `view`. */
+	wroteTo(view: Uint8Array): void {
+		this.wrote(view.byteOffset - this.bytes.byteOffset, view.length);
 	}
 
 	fill(address: number, value: number, lengthBytes: number): void {

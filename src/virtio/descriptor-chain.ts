@@ -27,6 +27,8 @@ export class ScatteredBytes {
 	readonly #addresses: number[] = [];
 	readonly #lengths: number[] = [];
 	#lengthBytes = 0;
+	/** Where the last piece ends. */
+	#end = -1;
 
 	constructor(memory: GuestMemory, life: ChainLife) {
 		this.#memory = memory;
@@ -40,16 +42,16 @@ export class ScatteredBytes {
 	/** The builder has checked the range. */
 	append(address: number, lengthBytes: number): void {
 		if (lengthBytes === 0) return;
-		const last = this.#lengths.length - 1;
-		const before = this.#lengths[last] ?? 0;
-		if (last >= 0 && (this.#addresses[last] ?? 0) + before === address) {
-			this.#lengths[last] = before + lengthBytes;
-			this.#lengthBytes += lengthBytes;
+		const isNext = address === this.#end;
+		this.#end = address + lengthBytes;
+		this.#lengthBytes += lengthBytes;
+		if (!isNext) {
+			this.#addresses.push(address);
+			this.#lengths.push(lengthBytes);
 			return;
 		}
-		this.#addresses.push(address);
-		this.#lengths.push(lengthBytes);
-		this.#lengthBytes += lengthBytes;
+		const last = this.#lengths.length - 1;
+		this.#lengths[last] = (this.#lengths[last] ?? 0) + lengthBytes;
 	}
 
 	/** A copy of up to `lengthBytes` bytes; shorter where the string ends. */
@@ -62,11 +64,11 @@ export class ScatteredBytes {
 
 	/** A copy in `target`, as far as the string goes. */
 	readInto(offset: number, target: Uint8Array): void {
-		const available = Math.max(0, this.#lengthBytes - offset);
-		const total = Math.min(target.length, available);
-		this.#eachPiece(offset, total, (address, length, at) => {
-			target.set(this.#memory.bytes.subarray(address, address + length), at);
-		});
+		let at = 0;
+		for (const view of this.#views(offset, target.length)) {
+			target.set(view, at);
+			at += view.length;
+		}
 	}
 
 	/**
@@ -75,12 +77,13 @@ export class ScatteredBytes {
 	 */
 	write(offset: number, source: Uint8Array): number {
 		if (this.#life.ended) return 0;
-		const available = Math.max(0, this.#lengthBytes - offset);
-		const total = Math.min(source.length, available);
-		this.#eachPiece(offset, total, (address, length, at) => {
-			this.#memory.write(address, source.subarray(at, at + length));
-		});
-		return total;
+		let at = 0;
+		for (const view of this.#views(offset, source.length)) {
+			view.set(source.subarray(at, at + view.length));
+			this.#memory.wroteTo(view);
+			at += view.length;
+		}
+		return at;
 	}
 
 	/** Has `take` look at the memory itself, in its pieces, and gives what it says. */
@@ -91,59 +94,47 @@ export class ScatteredBytes {
 	/** Likewise has `fill` write to it; late, it is not asked, as `write`. */
 	writeBy(offset: number, lengthBytes: number, fill: Move): boolean {
 		if (this.#life.ended) return false;
+		const views = this.#views(offset, lengthBytes);
 		// One that throws may have begun.
 		let hasWritten = true;
 		try {
-			hasWritten = fill(this.#views(offset, lengthBytes));
+			hasWritten = fill(views);
 			return hasWritten;
 		} finally {
-			if (hasWritten) {
-				this.#eachPiece(offset, lengthBytes, (address, length) => {
-					this.#memory.wrote(address, length);
-				});
-			}
+			if (hasWritten) for (const view of views) this.#memory.wroteTo(view);
 		}
 	}
 
 	/** Makes all of it zero; late, it goes nowhere, as `write`. */
 	clear(): void {
 		if (this.#life.ended) return;
-		this.#eachPiece(0, this.#lengthBytes, (address, length) => {
-			this.#memory.clear(address, length);
+		this.forEachPiece((address, lengthBytes) => {
+			this.#memory.clear(address, lengthBytes);
 		});
 	}
 
 	/** Where the pieces lie, in their order. */
 	forEachPiece(visit: (address: number, lengthBytes: number) => void): void {
-		this.#eachPiece(0, this.#lengthBytes, visit);
+		for (const [i, address] of this.#addresses.entries()) {
+			visit(address, this.#lengths[i] ?? 0);
+		}
 	}
 
+	/** The range's pieces, as far as the string goes. */
 	#views(offset: number, lengthBytes: number): Uint8Array[] {
 		const views: Uint8Array[] = [];
-		this.#eachPiece(offset, lengthBytes, (address, length) => {
-			views.push(this.#memory.view(address, length));
-		});
-		return views;
-	}
-
-	#eachPiece(
-		offset: number,
-		lengthBytes: number,
-		visit: (address: number, lengthBytes: number, at: number) => void,
-	): void {
 		let skip = offset;
-		let done = 0;
-		for (let i = 0; done < lengthBytes; i++) {
-			const length = this.#lengths[i] ?? 0;
-			if (skip >= length) {
-				skip -= length;
-				continue;
+		let rest = Math.min(lengthBytes, this.#lengthBytes - offset);
+		for (let i = 0; rest > 0; i++) {
+			const length = (this.#lengths[i] ?? 0) - skip;
+			if (length > 0) {
+				const part = Math.min(length, rest);
+				views.push(this.#memory.view((this.#addresses[i] ?? 0) + skip, part));
+				rest -= part;
 			}
-			const part = Math.min(length - skip, lengthBytes - done);
-			visit((this.#addresses[i] ?? 0) + skip, part, done);
-			done += part;
-			skip = 0;
+			skip = Math.max(0, -length);
 		}
+		return views;
 	}
 }
 

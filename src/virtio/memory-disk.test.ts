@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { FakeDisk } from "../../test/support/fake-disk.ts";
+import { randomFrom } from "../../test/support/random.ts";
 import { MemoryDisk, OverlayDisk } from "./memory-disk.ts";
+
+/** A disk keeps its contents in blocks of so many bytes. */
+const BLOCK = 65_536;
 
 const filled = (length: number, value: number) =>
 	new Uint8Array(length).fill(value);
@@ -29,6 +33,20 @@ describe("a disk in memory", () => {
 		expect(
 			Buffer.compare(await bytesAt(disk, 33 * 512, data.length), data),
 		).toBe(0);
+	});
+
+	it("moves one part after the other at once", () => {
+		const disk = new MemoryDisk(1 << 20);
+		const data = Uint8Array.from({ length: 70_144 }, (_, i) => i % 251);
+		const cut = (bytes: Uint8Array) => [
+			bytes.subarray(0, 512),
+			bytes.subarray(512, 69_632),
+			bytes.subarray(69_632),
+		];
+		expect(disk.writeNow(512, cut(data))).toBe(true);
+		const found = new Uint8Array(data.length);
+		expect(disk.readNow(512, cut(found))).toBe(true);
+		expect(Buffer.compare(found, data)).toBe(0);
 	});
 
 	it("gives memory back for zeroes", async () => {
@@ -95,5 +113,65 @@ describe("an overlay", () => {
 		const read = bytesAt(overlay, 0, 512);
 		await below.succeedAll();
 		expect(await read).toEqual(filled(512, 7));
+	});
+
+	it("moves at once what lies all here, or all below and at hand there", () => {
+		const overlay = new OverlayDisk(MemoryDisk.from(filled(4 * BLOCK, 1)));
+		expect(overlay.writeNow(0, [filled(512, 2)])).toBe(false);
+		expect(overlay.write(BLOCK, filled(2 * BLOCK, 2))).toBeUndefined();
+		expect(overlay.writeNow(BLOCK + 512, [filled(512, 3)])).toBe(true);
+		expect(overlay.writeNow(3 * BLOCK - 512, [filled(1024, 3)])).toBe(false);
+		const [below, here] = [new Uint8Array(BLOCK), new Uint8Array(1024)];
+		expect(overlay.readNow(0, [below])).toBe(true);
+		expect(below).toEqual(filled(BLOCK, 1));
+		expect(overlay.readNow(BLOCK, [here])).toBe(true);
+		expect([here[0], here[511], here[512]]).toEqual([2, 2, 3]);
+		expect(overlay.readNow(BLOCK - 512, [here])).toBe(false);
+	});
+
+	it("moves nothing at once where the disk below has nothing at hand", () => {
+		const overlay = new OverlayDisk(new FakeDisk(1 << 20));
+		expect(overlay.readNow(0, [new Uint8Array(512)])).toBe(false);
+	});
+
+	it("moves nothing at once before what waits for the disk below", async () => {
+		const below = new FakeDisk(1 << 20);
+		const overlay = new OverlayDisk(below);
+		overlay.write(BLOCK, filled(BLOCK, 1));
+		const waiting = overlay.write(0, filled(512, 2));
+		expect(overlay.writeNow(BLOCK, [filled(512, 4)])).toBe(false);
+		await below.succeedAll();
+		await waiting;
+		expect(overlay.writeNow(BLOCK, [filled(512, 4)])).toBe(true);
+	});
+
+	it("is the same disk whether it is asked at once or not", async () => {
+		const expected = filled(64 * BLOCK, 9);
+		const SECTORS = expected.length / 512;
+		const overlay = new OverlayDisk(MemoryDisk.from(expected.slice()));
+		const draw = randomFrom(5);
+		const atOnce = { true: 0, false: 0 };
+		for (let turn = 0; turn < 400; turn++) {
+			const first = draw(SECTORS);
+			const sectors = 1 + draw(Math.min(SECTORS - first, 200));
+			const [offset, length] = [first * 512, sectors * 512];
+			const cut = 512 * draw(sectors);
+			const bytes = filled(length, turn % 251);
+			const parts = [bytes.subarray(0, cut), bytes.subarray(cut)];
+			const isWrite = turn % 8 === 0;
+			const isDone = isWrite
+				? overlay.writeNow(offset, parts)
+				: overlay.readNow(offset, parts);
+			atOnce[`${isDone}`]++;
+			if (isWrite) {
+				if (!isDone) await overlay.write(offset, bytes);
+				expected.set(bytes, offset);
+			} else {
+				if (!isDone) await overlay.read(offset, bytes);
+				const wanted = expected.subarray(offset, offset + length);
+				expect(Buffer.compare(bytes, wanted)).toBe(0);
+			}
+		}
+		expect(Math.min(atOnce.true, atOnce.false)).toBeGreaterThan(20);
 	});
 });

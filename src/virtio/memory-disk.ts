@@ -56,6 +56,16 @@ export class MemoryDisk implements BlockBackend {
 		return undefined;
 	}
 
+	readNow(offset: number, targets: readonly Uint8Array[]): boolean {
+		eachPart(offset, targets, (at, target) => this.read(at, target));
+		return true;
+	}
+
+	writeNow(offset: number, sources: readonly Uint8Array[]): boolean {
+		eachPart(offset, sources, (at, source) => this.write(at, source));
+		return true;
+	}
+
 	flush(): Completion {
 		return undefined;
 	}
@@ -127,6 +137,28 @@ export class OverlayDisk implements BlockBackend {
 		});
 	}
 
+	/** What lies all here or all below; elsewhere it is not worth the trouble. */
+	readNow(offset: number, targets: readonly Uint8Array[]): boolean {
+		const here = this.#blocksHere(offset, bytesOf(targets));
+		if (here === "none") return this.#below.readNow?.(offset, targets) ?? false;
+		if (here === "some") return false;
+		eachPart(offset, targets, (at, target) => this.read(at, target));
+		return true;
+	}
+
+	/** Into blocks that are here. */
+	writeNow(offset: number, sources: readonly Uint8Array[]): boolean {
+		if (this.#tail !== undefined) return false;
+		if (this.#blocksHere(offset, bytesOf(sources)) !== "all") return false;
+		eachPart(offset, sources, (start, source) => {
+			eachBlock(start, source.length, (block, within, at, length) => {
+				const part = source.subarray(at, at + length);
+				this.#blocks.get(block)?.set(part, within);
+			});
+		});
+		return true;
+	}
+
 	/** There is no stable storage here: an overlay is gone with its process. */
 	flush(): Completion {
 		return this.#tail;
@@ -157,6 +189,17 @@ export class OverlayDisk implements BlockBackend {
 	/** Forgets everything written. */
 	discardChanges(): void {
 		this.#blocks.clear();
+	}
+
+	#blocksHere(offset: number, lengthBytes: number): "all" | "some" | "none" {
+		let blocks = 0;
+		let here = 0;
+		eachBlock(offset, lengthBytes, (block) => {
+			blocks++;
+			if (this.#blocks.has(block)) here++;
+		});
+		if (here === blocks) return "all";
+		return here === 0 ? "none" : "some";
 	}
 
 	#change(
@@ -223,6 +266,23 @@ export class OverlayDisk implements BlockBackend {
 function all(waits: readonly Promise<void>[]): Completion {
 	if (waits.length === 0) return undefined;
 	return Promise.all(waits).then(() => {});
+}
+
+/** One part after the other, each with where it begins. */
+function eachPart(
+	offset: number,
+	parts: readonly Uint8Array[],
+	visit: (start: number, part: Uint8Array) => void,
+): void {
+	let start = offset;
+	for (const part of parts) {
+		visit(start, part);
+		start += part.length;
+	}
+}
+
+function bytesOf(parts: readonly Uint8Array[]): number {
+	return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** Cuts a range at block borders; `at` counts from the range's start. */

@@ -178,13 +178,13 @@ class HandyDisk extends MemoryDisk {
 	readonly log: string[] = [];
 	handyBytes = Number.POSITIVE_INFINITY;
 
-	readNow(offset: number, targets: readonly Uint8Array[]): boolean {
+	override readNow(offset: number, targets: readonly Uint8Array[]): boolean {
 		return this.#now("read", offset, targets, (at, target) =>
 			super.read(at, target),
 		);
 	}
 
-	writeNow(offset: number, sources: readonly Uint8Array[]): boolean {
+	override writeNow(offset: number, sources: readonly Uint8Array[]): boolean {
 		return this.#now("write", offset, sources, (at, source) =>
 			super.write(at, source),
 		);
