@@ -18,6 +18,8 @@ export interface CpuBus {
 	acknowledgeInterrupt(): number;
 	/** Ticks of the time-stamp counter, a whole number below 2^53; may count retired instructions. */
 	timeStampCounter(): number;
+	/** It counts time as it passes, whatever has been retired: generated code may ask in the middle of things. */
+	readonly timeIsReal?: boolean;
 	/** The guest has moved its counter against that one (`TSC_OFFSET`). */
 	timeStampMoved?(): void;
 	/**

@@ -42,6 +42,7 @@ import { makeMode } from "./mode.ts";
 import {
 	BUDGET,
 	CR0,
+	CR4,
 	DIRECT,
 	EFER,
 	EFLAGS,
@@ -50,12 +51,13 @@ import {
 	MODE,
 	RIP,
 	SHADOW,
+	TIME_IS_REAL,
 	TLB_FILLS,
 	TLB_READ_MASK,
 } from "./state.ts";
 import { StateView } from "./state-view.ts";
 import type { SystemContext } from "./system/context.ts";
-import { EFER_LMA } from "./system/control-bits.ts";
+import { CR4_TSD, EFER_LMA } from "./system/control-bits.ts";
 import { CpuIdentity } from "./system/cpuid.ts";
 import { noteDebugStatus } from "./system/debug-status.ts";
 import {
@@ -83,6 +85,7 @@ export class Cpu implements SystemContext {
 	readonly #code: CodeCache;
 	readonly #fetch: InstructionFetch;
 	readonly #engines: Engines;
+	readonly #timeIsReal: boolean;
 	readonly #lines: InterruptLines;
 	/** Instructions retired before the current budget was given. */
 	#retiredBefore = 0;
@@ -119,6 +122,9 @@ export class Cpu implements SystemContext {
 		this.state = new StateView(buffer, STATE_BASE);
 		this.#watch = new DebugWatch(this.state);
 		this.bus = bus;
+		// What is done twice and compared must see the same time.
+		const isCompared = options.engine === "compare";
+		this.#timeIsReal = bus.timeIsReal === true && !isCompared;
 		this.#code = new CodeCache(
 			buffer,
 			this.memory,
@@ -397,6 +403,8 @@ export class Cpu implements SystemContext {
 		const isPlain =
 			this.#mode === FLAT_32 && (state.get32(EFER) & EFER_LMA) === 0;
 		state.set32(DIRECT, isPlain && !isWatched ? 1 : 0);
+		const isKept = (state.get32(CR4) & CR4_TSD) !== 0;
+		state.set32(TIME_IS_REAL, this.#timeIsReal && !isKept ? 1 : 0);
 	}
 
 	#alignmentCheck(): boolean {

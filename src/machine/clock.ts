@@ -38,6 +38,8 @@ export interface MachineClock extends DeviceClock {
 	/** Stands still until `resume`: the guest is paused. */
 	pause(): void;
 	resume(): void;
+	/** Time passes whatever the guest does; else by its instructions. */
+	readonly isReal: boolean;
 	/** Ticks of `TSC_HZ`: a whole number below 2^53, which is months. */
 	timeStampCounter(): number;
 	/** Seconds since 1970 UTC, for the battery clock. */
@@ -142,6 +144,7 @@ abstract class TimedClock {
 
 /** Guest time is the embedder's time. */
 export class WallClock extends TimedClock implements MachineClock {
+	readonly isReal = true;
 	readonly #pace = new Pace();
 	/** Moves when the guest was paused, so that it does not notice. */
 	#startedMs = performance.now();
@@ -231,6 +234,7 @@ export interface VirtualClockOptions {
 
 /** Guest time is instructions, plus the time it spent waiting for its own timers. */
 export class VirtualClock extends TimedClock implements MachineClock {
+	readonly isReal = false;
 	readonly #options: VirtualClockOptions;
 	/** Time that passed while the guest was halted. */
 	#skippedNs = 0;

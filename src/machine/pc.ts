@@ -305,6 +305,10 @@ export class PcBus implements CpuBus {
 		}
 	}
 
+	get timeIsReal(): boolean {
+		return this.#clock.isReal;
+	}
+
 	timeStampCounter(): number {
 		return this.#clock.timeStampCounter();
 	}

@@ -64,6 +64,8 @@ interface FlatOptions {
 	readonly memoryBytes?: number;
 	/** See `CpuOptions`. */
 	readonly hotArrivals?: number;
+	/** What the bus is to have besides, or instead. */
+	readonly bus?: Partial<CpuBus>;
 }
 
 export class FlatMachine {
@@ -78,10 +80,12 @@ export class FlatMachine {
 		engine,
 		memoryBytes = 0x80_0000,
 		hotArrivals,
+		bus,
 	}: FlatOptions) {
 		this.width = width;
 		this.cpu = new Cpu({
-			...{ memoryBytes, engine, bus: BUS, decodedFeatures: ALL_FEATURES },
+			...{ memoryBytes, engine, decodedFeatures: ALL_FEATURES },
+			bus: { ...BUS, ...bus },
 			...(hotArrivals !== undefined && { hotArrivals }),
 		});
 		this.cpu.onException = (fault) => {

@@ -70,6 +70,7 @@ import {
 	SYSENTER_EIP,
 	SYSENTER_ESP,
 	SYSTEM_RESULT,
+	TIME_IS_REAL,
 	TLB_EXECUTE_MASK,
 	TLB_READ_MASK,
 	TLB_WRITE_MASK,
@@ -137,7 +138,11 @@ const NOT_HERE = -1;
 type Parameters = readonly I32[];
 
 /** Those that hot code calls by themselves; see `RegionContext.direct`. */
-export const DIRECT_IN_REGIONS = ["LOAD_SEGMENT", "MOV_FROM_CR"] as const;
+export const DIRECT_IN_REGIONS = [
+	...(["LOAD_SEGMENT", "MOV_FROM_CR", "RDTSC"] as const),
+];
+/** Those of them that 64-bit code calls, too. */
+export const DIRECT_IN_LONG_REGIONS: ReadonlySet<string> = new Set(["RDTSC"]);
 
 /**
  * Adds them to a module, and `system`: as `InstructionContext.system`, asking
@@ -157,12 +162,13 @@ export function defineDirectOperations(
 		["SYSEXIT", (o) => o.sysexit()],
 		["IRET", (o) => o.interruptReturn()],
 		["MOV_FROM_CR", (o) => o.moveFromControl()],
+		["RDTSC", (o) => o.readTimeStampCounter(slow)],
 	];
 	const types = ["i32", "i32", "i32", "i32"] as const;
 	const quick = direct.map(([name, emit]) => {
 		const code = new FunctionBuilder(types.slice(1), ["i32"]);
 		const operation = new Operation(code, context, fill);
-		operation.requireDirect();
+		if (name !== "RDTSC") operation.requireDirect();
 		emit(operation);
 		const ref = module.declareFunction(types.slice(1), ["i32"], name);
 		module.defineFunction(ref, code);
@@ -315,6 +321,15 @@ class Operation {
 	}
 
 	/** (register) */
+	/** TypeScript is asked, but not for all that surrounds it; nothing but time comes of it. */
+	readTimeStampCounter(slow: FunctionRef): void {
+		const e = this.#e;
+		this.#giveUpIf(e.eqz(e.readState(TIME_IS_REAL) as I32));
+		const number = e.i32(SYSTEM_NUMBERS.get("RDTSC") as number);
+		const args = [number, e.i32(0), e.i32(0), e.i32(0)];
+		this.#code.return(call(slow, ...args.map(expr)));
+	}
+
 	moveFromControl(): void {
 		const e = this.#e;
 		const [number] = this.#parameters as [I32];

@@ -30,6 +30,7 @@ import type {
 	Value,
 } from "../semantics/emitter.ts";
 import { expr } from "./arithmetic-emitter.ts";
+import { DIRECT_IN_LONG_REGIONS } from "./direct-operations.ts";
 import {
 	HotStateEmitter,
 	type HotStateInstruction,
@@ -69,7 +70,7 @@ export interface RegionContext extends InstructionContext {
 	/** See `across-pages.ts`. */
 	readonly readAcross: FunctionRef;
 	readonly readAcrossWide: FunctionRef;
-	/** System operations of 32-bit code that regions do themselves, by name; see `direct-operations.ts`. */
+	/** System operations that regions do themselves, by name; see `direct-operations.ts`. */
 	readonly direct: ReadonlyMap<string, FunctionRef>;
 }
 
@@ -167,7 +168,8 @@ export class HotEmitter extends HotStateEmitter {
 	/** What cannot be done in the usual way, the cold engine does. */
 	override system(name: SystemName, ...args: readonly I32[]): void {
 		const operation = this.context.direct.get(name);
-		if (operation === undefined || this.long) throw new NotHot(name);
+		const isKnown = !this.long || DIRECT_IN_LONG_REGIONS.has(name);
+		if (operation === undefined || !isKnown) throw new NotHot(name);
 		const zero = this.i32(0);
 		const [a = zero, b = zero, c = zero] = args;
 		const status = call(operation, ...[a, b, c].map(expr)) as Value as I32;

@@ -336,6 +336,7 @@ function busOf(clock: MachineClock): CpuBus {
 		readPhysical: () => 0xffff_ffff,
 		writePhysical: () => {},
 		acknowledgeInterrupt: () => 0,
+		timeIsReal: clock.isReal,
 		timeStampCounter: () => clock.timeStampCounter(),
 		random: () => clock.random(),
 	};
