@@ -42,7 +42,6 @@ import { makeMode } from "./mode.ts";
 import {
 	BUDGET,
 	CR0,
-	CR4,
 	DIRECT,
 	EFER,
 	EFLAGS,
@@ -57,7 +56,7 @@ import {
 } from "./state.ts";
 import { StateView } from "./state-view.ts";
 import type { SystemContext } from "./system/context.ts";
-import { CR4_TSD, EFER_LMA } from "./system/control-bits.ts";
+import { EFER_LMA } from "./system/control-bits.ts";
 import { CpuIdentity } from "./system/cpuid.ts";
 import { noteDebugStatus } from "./system/debug-status.ts";
 import {
@@ -159,6 +158,7 @@ export class Cpu implements SystemContext {
 	/** The state after RESET, between stays in generated code (Intel SDM vol. 3, "Processor State After Reset"). */
 	reset(): void {
 		resetState(this.state, this.cpuid.query(1, 0)[0]);
+		this.state.set32(TIME_IS_REAL, this.#timeIsReal ? 1 : 0);
 		this.#code.clear();
 		this.controlChanged();
 	}
@@ -403,8 +403,6 @@ export class Cpu implements SystemContext {
 		const isPlain =
 			this.#mode === FLAT_32 && (state.get32(EFER) & EFER_LMA) === 0;
 		state.set32(DIRECT, isPlain && !isWatched ? 1 : 0);
-		const isKept = (state.get32(CR4) & CR4_TSD) !== 0;
-		state.set32(TIME_IS_REAL, this.#timeIsReal && !isKept ? 1 : 0);
 	}
 
 	#alignmentCheck(): boolean {

@@ -143,7 +143,7 @@ export const WIDE_TABLES_ON = 1;
 export const PDPTE = field("pdpte", 8, 4);
 /** Non-zero while generated code may carry out system operations by itself: flat 32-bit code outside long mode, nobody watching. */
 export const DIRECT = field("direct", 4);
-/** Non-zero where all code may read the time-stamp counter, it depends on nothing that the processor does, and nobody compares what comes of it. */
+/** Non-zero where what RDTSC gives depends on nothing that the processor does, and nobody compares it. */
 export const TIME_IS_REAL = field("timeIsReal", 4);
 /** For statistics: TLB misses that generated code has filled. */
 export const TLB_FILLS = field("tlbFills", 8);
