@@ -183,6 +183,8 @@ export const REGION_EXIT = field("regionExit", 4);
 export const FAULT_VECTOR = field("faultVector", 4);
 export const FAULT_ERROR_CODE = field("faultErrorCode", 4);
 export const FAULT_HAS_ERROR_CODE = field("faultHasErrorCode", 4);
+/** `BUDGET` when generated code last delivered a fault by itself. */
+export const DELIVERED_AT = field("deliveredAt", 4);
 /** Result of a system operation, and its wide arguments. */
 export const SYSTEM_RESULT = field("systemResult", 8);
 export const SYSTEM_ARGUMENT = field("systemArgument", 8, 4);

@@ -64,6 +64,7 @@ type ShortWays = Pick<
 	EngineImports,
 	"translate" | "fetchPage" | "fetchWidePage" | "system"
 > & {
+	deliver(): number;
 	fill(): number;
 	readAcross(): number;
 	readAcrossWide(): number;

@@ -83,6 +83,8 @@ import { highHalf, isLongMode } from "./wide-lookup.ts";
 export interface LoopContext extends InstructionContext {
 	/** () → record for RIP, or 0 with a fault noted. */
 	readonly resolve: FunctionRef;
+	/** () → STATUS_JUMP if the fault that is noted has been delivered; see `page-fault-delivery.ts`. */
+	readonly deliver: FunctionRef;
 	/** See `tlb-fill.ts`. */
 	readonly fill: FunctionRef;
 	readonly fillWide: FunctionRef;
@@ -160,7 +162,7 @@ export class ColdLoop {
 		code.set(this.#target, expr(this.#e.readState(RIP)));
 		code.loop((transfer) => {
 			const mark = code.mark();
-			this.#emitTransfer();
+			this.#emitTransfer(transfer);
 			// Most transfers lead to regions: no need to ask the br_table.
 			if (this.#context.hot !== undefined) {
 				const handler = load(
@@ -181,7 +183,7 @@ export class ColdLoop {
 	}
 
 	/** Sets record and ripPage for `target`. */
-	#emitTransfer(): void {
+	#emitTransfer(transfer: Label): void {
 		const code = this.#code;
 		const e = this.#e;
 		const target = this.#get(this.#target) as I64;
@@ -198,7 +200,7 @@ export class ColdLoop {
 					() => this.#emitFill(linear, retry),
 				);
 			});
-			this.#emitResolve();
+			this.#emitResolve(transfer);
 		});
 		const offset = e.and(linear, e.i32(0xfff));
 		code.set(this.#ripPage, expr(e.sub(target, e.extendU(offset))));
@@ -230,12 +232,25 @@ export class ColdLoop {
 	}
 
 	/** Asks TypeScript for the record of `target`. */
-	#emitResolve(): void {
+	#emitResolve(transfer: Label): void {
 		this.#writeBack(this.#get(this.#target) as I64);
 		this.#code.set(this.#record, call(this.#context.resolve));
 		this.#code.if(op("i32.eqz", localGet(this.#record)), () =>
-			this.#return(STATUS_FAULT),
+			this.#fault(transfer),
 		);
+	}
+
+	/** To the handler of the fault that is noted, or to the run loop; RIP and budget are written back. */
+	#fault(transfer: Label): void {
+		const code = this.#code;
+		const e = this.#e;
+		const status = call(this.#context.deliver) as Value as I32;
+		code.if(expr(e.eq(status, e.i32(STATUS_JUMP))), () => {
+			code.set(this.#target, expr(e.readState(RIP)));
+			this.#forgetSource();
+			code.br(transfer);
+		});
+		this.#return(STATUS_FAULT);
 	}
 
 	#emitBudgetCheck(): void {
@@ -299,7 +314,7 @@ export class ColdLoop {
 		};
 		const resolveHere = () => {
 			code.set(this.#target, expr(this.#rip()));
-			this.#emitResolve();
+			this.#emitResolve(transfer);
 			code.br(next);
 		};
 		return [
@@ -405,7 +420,7 @@ export class ColdLoop {
 		when(STATUS_FAULT, () => {
 			code.set(this.#budget, uncounted);
 			this.#writeBack(this.#rip());
-			this.#return(STATUS_FAULT);
+			this.#fault(transfer);
 		});
 		when(STATUS_STOP, () => this.#stopBehind());
 		this.#return(STATUS_STOP_JUMP);

@@ -131,6 +131,7 @@ export class EngineModules {
 		const hot = ask("hot", 5, 0);
 		const imports = {
 			resolve: ask("resolve", 0, 1),
+			deliver: ask("deliver", 0, 1),
 			fill: ask("fill", 2, 1),
 			fillWide: ask("fillWide", 3, 1),
 			...fetchImports(module),
