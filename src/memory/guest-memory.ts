@@ -114,7 +114,6 @@ export class GuestMemory {
 		if (lengthBytes === PAGE_BYTES && this.#viewedAt[slot] === address) {
 			return this.#pageViews[slot] as Uint8Array;
 		}
-		this.#check(address, lengthBytes);
 		const made = this.bytes.subarray(address, address + lengthBytes);
 		if (lengthBytes === PAGE_BYTES && address % PAGE_BYTES === 0) {
 			this.#pageViews[slot] = made;

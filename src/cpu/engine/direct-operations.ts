@@ -96,6 +96,7 @@ const RETURN_FLAGS =
 	EFLAGS_IF |
 	EFLAGS_IOPL |
 	EFLAGS_RF;
+
 /** Those that hot code calls by themselves; see `RegionContext.direct`. */
 export const DIRECT_IN_REGIONS = [
 	...(["LOAD_SEGMENT", "MOV_FROM_CR", "RDTSC"] as const),
@@ -156,6 +157,7 @@ export function defineDirectOperations(
 	return [system, deliver, ...quick.map(([, ref]) => ref)];
 }
 
+/** Each is called with what its system operation is called with. */
 class Operation extends DirectOperation {
 	/** (segment, selector): DS and ES if they stay flat, FS and GS as they come. */
 	loadSegment(): void {
