@@ -110,7 +110,8 @@ export class GuestMemory {
 	/** The range itself, to look at; whoever writes to it must tell (`wrote`). */
 	view(address: number, lengthBytes: number): Uint8Array {
 		this.#check(address, lengthBytes);
-		const slot = (address / PAGE_BYTES) % PAGE_VIEWS;
+		// Not by `%`, which takes long of what may be above 2^31.
+		const slot = (address >>> PAGE_SHIFT) & (PAGE_VIEWS - 1);
 		if (lengthBytes === PAGE_BYTES && this.#viewedAt[slot] === address) {
 			return this.#pageViews[slot] as Uint8Array;
 		}
@@ -181,7 +182,8 @@ export class GuestMemory {
 	}
 }
 
-const PAGE_BYTES = 0x1000;
+const PAGE_SHIFT = 12;
+const PAGE_BYTES = 1 << PAGE_SHIFT;
 /** Pages whose views are kept: as many as are under way at a time, and some. */
 const PAGE_VIEWS = 1024;
 
