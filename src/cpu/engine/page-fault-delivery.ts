@@ -25,7 +25,6 @@ import {
 	GPR,
 	IDTR_BASE,
 	IDTR_LIMIT,
-	LEAVE,
 	RIP,
 	SEGMENT,
 	SEGMENT_BASE,
@@ -111,7 +110,6 @@ class Delivery extends DirectOperation {
 	#requirePageFault(): I32 {
 		const e = this.e;
 		this.giveUpIf(e.ne(e.readState(FAULT_VECTOR) as I32, e.i32(VECTOR_PF)));
-		this.giveUpIf(e.readState(LEAVE) as I32);
 		const left = e.let(e.readState(BUDGET) as I32);
 		this.giveUpIf(e.eqz(left));
 		// One fault after the other and nothing retired would have no end here.
