@@ -137,7 +137,7 @@ function chosenWorkloads(
 	return only.split(",").map((name) => oneOf("workload", name, known));
 }
 
-/** The machine itself has no disk of ours, and does not start; v86 has no virtio network, and no 64-bit code. */
+/** The machine itself has no disk of ours, and does not start; what has no disk has no overlay; v86 has no virtio network, and no 64-bit code. */
 function possibleEngines(mode: Mode): BenchEngine[] {
 	if (mode === "wide") return ["ours"];
 	if (mode === "lguest") return ["ours", "qemu"];

@@ -28,7 +28,6 @@ import {
 import type { I32, Value } from "../semantics/emitter.ts";
 import {
 	CPL,
-	DIRECT,
 	type Field,
 	GDTR_BASE,
 	GDTR_LIMIT,
@@ -97,9 +96,9 @@ export class DirectOperation {
 		);
 	}
 
-	/** Whether any of it may be done here is said elsewhere; see `Cpu`. */
-	requireDirect(): void {
-		this.giveUpIf(this.e.eqz(this.e.readState(DIRECT) as I32));
+	/** Gives up where that is zero. */
+	require(permission: Field): void {
+		this.giveUpIf(this.e.eqz(this.e.readState(permission) as I32));
 	}
 
 	/** Host address of a selector's descriptor in the GDT; null selectors are the caller's. */

@@ -36,6 +36,7 @@ import {
 	CR2,
 	CR3,
 	CR4,
+	DIRECT,
 	EFLAGS,
 	type Field,
 	GPR,
@@ -116,19 +117,20 @@ export function defineDirectOperations(
 	fill: FunctionRef,
 	slow: FunctionRef,
 ): readonly FunctionRef[] {
-	const direct: [SystemOperationName, (o: Operation) => void][] = [
-		["LOAD_SEGMENT", (o) => o.loadSegment()],
-		["SYSENTER", (o) => o.sysenter()],
-		["SYSEXIT", (o) => o.sysexit()],
-		["IRET", (o) => o.interruptReturn()],
-		["MOV_FROM_CR", (o) => o.moveFromControl()],
-		["RDTSC", (o) => o.readTimeStampCounter(slow)],
+	// Each with what of the state says that it may be done here; see `Cpu`.
+	const direct: [SystemOperationName, Field, (o: Operation) => void][] = [
+		["LOAD_SEGMENT", DIRECT, (o) => o.loadSegment()],
+		["SYSENTER", DIRECT, (o) => o.sysenter()],
+		["SYSEXIT", DIRECT, (o) => o.sysexit()],
+		["IRET", DIRECT, (o) => o.interruptReturn()],
+		["MOV_FROM_CR", DIRECT, (o) => o.moveFromControl()],
+		["RDTSC", TIME_IS_REAL, (o) => o.readTimeStampCounter(slow)],
 	];
 	const types = ["i32", "i32", "i32", "i32"] as const;
-	const quick = direct.map(([name, emit]) => {
+	const quick = direct.map(([name, permission, emit]) => {
 		const code = new FunctionBuilder(types.slice(1), ["i32"]);
 		const operation = new Operation(code, context, fill);
-		if (name !== "RDTSC") operation.requireDirect();
+		operation.require(permission);
 		emit(operation);
 		const ref = module.declareFunction(types.slice(1), ["i32"], name);
 		module.defineFunction(ref, code);
@@ -266,7 +268,6 @@ class Operation extends DirectOperation {
 	/** TypeScript is asked, but not for all that surrounds it; nothing but time comes of it. */
 	readTimeStampCounter(slow: FunctionRef): void {
 		const e = this.e;
-		this.giveUpIf(e.eqz(e.readState(TIME_IS_REAL) as I32));
 		const number = e.i32(SYSTEM_NUMBERS.get("RDTSC") as number);
 		const args = [number, e.i32(0), e.i32(0), e.i32(0)];
 		this.code.return(call(slow, ...args.map(expr)));
@@ -292,10 +293,6 @@ class Operation extends DirectOperation {
 		this.done(NOT_HERE);
 	}
 
-	/**
-	 * () The page fault that is noted, of the instruction at RIP, by the gate that
-	 * present-day kernels have for it: 32-bit, to flat code of level 0.
-	 */
 	/** The second half of a return: SS:ESP, and no inner data left behind. */
 	#returnToUser(level: I32, selector: I32, word: (at: number) => I32): void {
 		const e = this.e;

@@ -19,6 +19,7 @@ import {
 	BUDGET,
 	CPL,
 	DELIVERED_AT,
+	DIRECT,
 	EFLAGS,
 	FAULT_ERROR_CODE,
 	FAULT_VECTOR,
@@ -66,7 +67,7 @@ export function pageFaultDelivery(
 ): FunctionBuilder {
 	const code = new FunctionBuilder([], ["i32"]);
 	const delivery = new Delivery(code, context, fill);
-	delivery.requireDirect();
+	delivery.require(DIRECT);
 	delivery.deliver();
 	return code;
 }
@@ -86,6 +87,7 @@ interface Frame {
 }
 
 class Delivery extends DirectOperation {
+	/** The fault that is noted, of the instruction at RIP. */
 	deliver(): void {
 		const e = this.e;
 		const left = this.#requirePageFault();
