@@ -177,6 +177,8 @@ describe("the block device", () => {
 class HandyDisk extends MemoryDisk {
 	readonly log: string[] = [];
 	handyBytes = Number.POSITIVE_INFINITY;
+	/** Times that it was asked for what is not there. */
+	refusals = 0;
 
 	override readNow(offset: number, targets: readonly Uint8Array[]): boolean {
 		return this.#now("read", offset, targets, (at, target) =>
@@ -208,7 +210,10 @@ class HandyDisk extends MemoryDisk {
 	): boolean {
 		const sizes = parts.map(({ length }) => length);
 		const bytes = sizes.reduce((sum, size) => sum + size, 0);
-		if (this.handyBytes < bytes) return false;
+		if (this.handyBytes < bytes) {
+			this.refusals++;
+			return false;
+		}
 		this.handyBytes -= bytes;
 		this.log.push(`${what} ${[offset, ...sizes].join("+")}`);
 		let at = offset;
@@ -278,6 +283,7 @@ describe("what a disk has at hand", () => {
 		const told: number[] = [];
 		memory.onWrite = (_, bytes) => told.push(bytes);
 		send(IN, 0, room(4096));
+		expect(disk.refusals).toBe(1);
 		expect(told).not.toContain(4096);
 		await settled();
 		expect(told).toContain(4096);
@@ -308,6 +314,7 @@ describe("what a disk has at hand", () => {
 			const expected = Buffer.concat([...pieces, Uint8Array.of(OK)]);
 			const [used] = queue.takeUsed();
 			expect(Buffer.compare(used?.written ?? Buffer.of(), expected)).toBe(0);
+			expect(used?.writtenBytes).toBe(expected.length);
 		}
 	});
 
